@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -16,8 +16,7 @@ from resegment.streams.kafka.connectivity import find_refusal
 
 POLL_MS = 200
 """How long one request for records may wait, in milliseconds."""
-NO_TOPIC: Final = "there is no such topic"
-"""The problem of a topic that the brokers do not have."""
+_NO_TOPIC = "there is no such topic"
 
 
 class TopicUnreadable(TransientError):
@@ -33,7 +32,7 @@ class TopicUnreadable(TransientError):
     @property
     def is_missing(self) -> bool:
         """Return whether the brokers answer and have no such topic."""
-        return self.problem == NO_TOPIC
+        return self.problem == _NO_TOPIC
 
 
 class LogReader(Protocol):
@@ -69,7 +68,7 @@ class TopicReader:
         """Find the topic's partitions and their beginnings."""
         # list all topics: asking for one that does not exist may create it
         if self._topic not in await self._consumer.topics():
-            raise TopicUnreadable(self._topic, self._bootstrap, NO_TOPIC)
+            raise TopicUnreadable(self._topic, self._bootstrap, _NO_TOPIC)
         first = TopicPartition(self._topic, 0)
         self._consumer.assign([first])
         await self._consumer.beginning_offsets(

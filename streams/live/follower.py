@@ -19,7 +19,7 @@ from resegment.schemas.state import AccountState
 from resegment.state.redis.reader import BrokenState
 from resegment.streams.identities.log import reading_identities
 from resegment.streams.kafka.admin import TopicIdentity, identify_topics
-from resegment.streams.kafka.topic_reader import NO_TOPIC, TopicReader, TopicUnreadable, reading
+from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.decoding import (
     Mark,
@@ -183,10 +183,8 @@ class IndexFollower:
 
     async def _follow_topic(self, name: str, topic: str) -> None:
         """Follow a topic, and look now and then whether the brokers are there and still have the same one."""
-        identity = await self._identify(topic)
-        if not identity.partitions:
-            raise TopicUnreadable(topic, self._connection.bootstrap, NO_TOPIC)
         async with self._open(name, topic) as reader:
+            identity = await self._identify(topic)
             heard = compared = time.monotonic()
             while not self._is_idle:
                 now = time.monotonic()

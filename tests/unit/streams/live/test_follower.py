@@ -167,7 +167,6 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
         cast("Any", None), "kafka", TOPICS, {}, cast("PrefixReader", prefix), "wall", 60_000, 2_000
     )
     made = Rig(kafka, prefix, index, IndexFollower(connection, index))
-    made.follower.look()
     task = asyncio.create_task(made.follower.run())
     yield made
     assert not task.done(), task.exception()
