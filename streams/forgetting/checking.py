@@ -54,15 +54,19 @@ class Place(Protocol):
     def keys(self) -> ProcessKeys: ...
 
 
+async def open_check(client: Redis, reader: PrefixReader, place: Place, settings: Settings) -> ForgottenCheck:
+    """Return what looks for what is left. Raises as `ProcessKeys.ring` does."""
+    ring = await place.keys.ring()
+    kept = settings.retention, settings.backups_days
+    return ForgottenCheck(client, reader, place.bootstrap, place.topics, place.security, ring, *kept)
+
+
 async def find_left(
     client: Redis, reader: PrefixReader, place: Place, settings: Settings, now: int
 ) -> list[Left]:
     """Return what is left of all that is forgotten at an instant (ms). Raises StoreUnavailable and TopicUnreadable."""
-    bootstrap, topics, security = place.bootstrap, place.topics, place.security
-    ring = await place.keys.ring()
-    kept = settings.retention, settings.backups_days
-    check = ForgottenCheck(client, reader, bootstrap, topics, security, ring, *kept)
-    return await check.look(await read_identities(bootstrap, topics, security), now)
+    check = await open_check(client, reader, place, settings)
+    return await check.look(await read_identities(place.bootstrap, place.topics, place.security), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class ForgottenCheck:
 
     async def look(self, identities: Identities, now: int) -> list[Left]:
         """Return what is left of all that is forgotten at an instant (ms)."""
-        shared = await self._look_at_shared()
+        shared = await self.look_at_shared()
         found: list[Left] = []
         for one in _in_force(identities):
             found += await self._look_at(one, identities)
@@ -116,7 +120,7 @@ class ForgottenCheck:
                 found.append(wrong(account, f"Redis has {what}: {count:,}"))
         return found
 
-    async def _look_at_shared(self) -> dict[str, int | None]:
+    async def look_at_shared(self) -> dict[str, int | None]:
         """Return what may have copies of anything forgotten, each with how long (ms) it has them; None: until asked."""
         found: dict[str, int | None] = {}
         for topic in self.topics.triggers:

@@ -224,9 +224,12 @@ def _question(known: Identities, account: str, person: str | None) -> str:
 
 async def _list_places(session: Session, known: Identities, account: str, *, as_json: bool) -> None:
     from resegment.console.terminal import screen, write_json
+    from resegment.streams.forgetting.checking import open_check
     from resegment.streams.forgetting.places import AccountPlaces
     from resegment.streams.forgetting.surveying import survey
 
+    check = await open_check(session.client, session.reader, session, session.settings)
+    elsewhere = list(await check.look_at_shared())
     places = AccountPlaces(session.client, session.prefix, session.reader.partitions)
     found: dict[str, Mapping[str, Any]] = {}
     for name in (account, *known.aliases_of(account)):
@@ -234,7 +237,7 @@ async def _list_places(session: Session, known: Identities, account: str, *, as_
             name, session.reader, places, session.bootstrap, session.topics, session.security
         )
     if as_json:
-        write_json(sys.stdout.buffer, found)
+        write_json(sys.stdout.buffer, {"accounts": found, "elsewhere": elsewhere})
         return
     for name, counts in found.items():
         screen().print(f"{name}:", soft_wrap=True)
@@ -242,6 +245,9 @@ async def _list_places(session: Session, known: Identities, account: str, *, as_
             screen().print(f"  {place}: {count:,}", soft_wrap=True)
         if not counts:
             screen().print("  nothing is known of it", soft_wrap=True)
+    screen().print("what may have copies of anything:", soft_wrap=True)
+    for what in elsewhere:
+        screen().print(f"  {what}", soft_wrap=True)
 
 
 async def _purge(session: Session) -> int:
