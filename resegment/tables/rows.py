@@ -32,6 +32,7 @@ OPERATIONS: Final = {
 }
 FORGOTTEN: Final = "forgotten"
 """What stands in place of a table where a record says that its account is forgotten; and the reason of its stop."""
+LIFTED: Final = "lifted"
 _GREATEST: Final = 2**63 - 1
 MAX_KEY: Final = 2_600
 """Bytes of a primary key: an index of PostgreSQL takes little more."""
@@ -70,8 +71,12 @@ class Batch:
         return sum(map(len, self.rows.values()))
 
 
-def read_batch(topic: str, partition: int, records: Sequence[Record]) -> Batch:
-    """Return the rows of records. `topic` is its name without the prefix."""
+def read_batch(topic: str, partition: int, records: Sequence[Record], gone: set[str] | None = None) -> Batch:
+    """Return the rows of records. `topic` is its name without the prefix.
+
+    `gone` are accounts of which nothing counts: forgets and their undoing, in the order of `signals`, are noted there.
+    """
+    gone = set() if gone is None else gone
     batch = Batch(topic, partition)
     read = _READERS[topic]
     rows: dict[tuple[Any, ...], tuple[str, Row]] = {}
@@ -87,8 +92,11 @@ def read_batch(topic: str, partition: int, records: Sequence[Record]) -> Batch:
         if table == FORGOTTEN or values.get("cause") == "forget" or values.get("reason") == FORGOTTEN:
             forgotten = values["account"]
             batch.forgotten.append(forgotten)
+            gone.add(forgotten)
             rows = {name: one for name, one in rows.items() if one[1]["account"] != forgotten}
-        if table == FORGOTTEN:
+        if table == LIFTED:
+            gone.discard(values["account"])
+        if table in (FORGOTTEN, LIFTED) or (table == "outcome" and values["account"] in gone):
             continue
         row = {name: _fit(values.get(name)) for name in COLUMNS[table]}
         key = (table, *(row[name] for name in KEYS[table]))
@@ -321,8 +329,8 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
 def _read_step(record: Record) -> tuple[str, Row] | None:
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         step = decode_step(record.value or b"") if is_step(record) else None
-        if step is not None and step.step == "forget":
-            return FORGOTTEN, {"account": step.account}
+        if step is not None and step.step in ("forget", "lift"):
+            return FORGOTTEN if step.step == "forget" else LIFTED, {"account": step.account}
     return None
 
 

@@ -10,7 +10,7 @@ import msgspec
 from resegment.agents.batch import Batch, Record, is_readable
 from resegment.agents.deciding.merging import is_step
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.identities.steps import decode_step
+from resegment.schemas.identities.steps import Step, decode_step
 from resegment.schemas.outcomes.facts import to_outcome
 from resegment.schemas.outcomes.ledger import LoggedItem, OutcomesForgotten
 from resegment.schemas.outcomes.messages import decode_touch
@@ -47,6 +47,7 @@ async def read_outcomes(
     topic = source.topics.signals.name
     async with source.reading(topic, partitions) as reader:
         numbers = sorted(reader.begins)
+    gone: set[str] = set()
     for number in numbers:
         async with source.reading(topic, [number]) as reader:
             async for records in reader.to_end():
@@ -61,20 +62,24 @@ async def read_outcomes(
                 found = [one for record in kept if (one := _read_outcome(record)) is not None]
                 opens = await open_with(source.fact_keys, [one for one in found if isinstance(one, Fact)])
                 for one in found:
-                    if not isinstance(one, Fact):
-                        yield one
-                    elif (fact := open_if_it_opens(opens, one)) is not None:
+                    if isinstance(one, Step):
+                        if one.step == "lift":
+                            gone.discard(one.account)
+                        else:
+                            gone.add(one.account)
+                            yield one.account, OutcomesForgotten()
+                    elif one.account not in gone and (fact := open_if_it_opens(opens, one)) is not None:
                         yield fact.account, to_outcome(fact)
 
 
-def _read_outcome(record: Record) -> Fact | tuple[str, OutcomesForgotten] | None:
-    """Return the outcome of a record, or that an account is forgotten; None for anything else."""
+def _read_outcome(record: Record) -> Fact | Step | None:
+    """Return the outcome of a record, or the step that forgets an account or lifts that; None for anything else."""
     if record.value is None or not is_readable(record):
         return None
     with suppress(msgspec.DecodeError):  # a dead letter: the segmenter set it aside too
         if record.key is None:
             step = decode_step(record.value) if is_step(record) else None
-            return None if step is None or step.step != "forget" else (step.account, OutcomesForgotten())
+            return None if step is None or step.step not in ("forget", "lift") else step
         fact = decode_fact(record.value)
         if fact.kind == "outcome" and record.key == fact.account.encode():
             return fact

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
 from resegment.schemas.fact import Fact
+from resegment.schemas.privacy.opening import FactKeys, open_known
+from resegment.schemas.state import AccountState
 from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.delivery.endpoint_consumer import RESTART_PAUSE, Subscription
 from resegment.streams.kafka.group_offsets import leave
@@ -27,11 +29,28 @@ TEXTS: Final = ("email", "first_name", "last_name", "title", "role", "phone", "l
 _decoder: Final = msgspec.json.Decoder(Fact)
 
 
+class States(Protocol):
+    """Reads the states of accounts."""
+
+    async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
+        """Return the state of each account. Raises StoreUnavailable."""
+        ...
+
+
 class PeopleReader:
     """Reads the partitions of `signals` that it gets, from where Redis says that they were read up to. Run it with `run`."""
 
-    def __init__(self, subscription: Subscription, store: PeopleStore, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        subscription: Subscription,
+        store: PeopleStore,
+        metrics: Metrics,
+        states: States,
+        keys: FactKeys | None = None,
+    ) -> None:
+        """`states` says which accounts are forgotten, `keys` open what is sealed."""
         self._subscription, self._store, self._metrics = subscription, store, metrics
+        self._states, self._keys = states, keys
 
     async def run(self) -> None:
         """Read until canceled. Log each failure, and start over."""
@@ -51,22 +70,36 @@ class PeopleReader:
         try:
             while True:
                 for tp, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-                    for record in records:
-                        await self._take(record)
+                    await keep_people(records, self._store, self._states, self._keys)
                     await self._store.write_position(tp.partition, tp.topic, records[-1].offset + 1)
         finally:
             await leave(consumer)
 
-    async def _take(self, record: ConsumerRecord) -> None:
-        value = record.value or b""
-        if MARK not in value:
-            return
-        try:
-            fact = _decoder.decode(value)
-        except (msgspec.MsgspecError, RecursionError):
-            return  # a tick, or what workers refuse
-        if fact.kind == "people":
-            await self._store.keep(fact.account, *read_person(fact))
+
+async def keep_people(
+    records: Sequence[ConsumerRecord], store: PeopleStore, states: States, keys: FactKeys | None
+) -> None:
+    """Keep the persons that records of `signals` name, but those of forgotten accounts. Raises StoreUnavailable."""
+    named = [(one.timestamp, fact) for one in records if (fact := _read_people(one.value or b"")) is not None]
+    if not named:
+        return
+    accounts = list(dict.fromkeys(fact.account for _, fact in named))
+    found = dict(zip(accounts, await states.states(accounts), strict=True))
+    for at, fact in await open_known(keys, named):
+        state = found[fact.account]
+        identity = None if state is None else state.identity
+        if identity is None or not (identity.forgotten or at <= identity.until):
+            await store.keep(fact.account, *read_person(fact))
+
+
+def _read_people(value: bytes) -> Fact | None:
+    if MARK not in value:
+        return None
+    try:
+        fact = _decoder.decode(value)
+    except (msgspec.MsgspecError, RecursionError):
+        return None  # a tick, or what workers refuse
+    return fact if fact.kind == "people" else None
 
 
 def read_person(fact: Fact) -> tuple[str, Person]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
@@ -20,6 +20,7 @@ from resegment.settings import Settings
 from resegment.sinks.loading import LoadedSinks
 from resegment.sinks.port import FieldWriter
 from resegment.state.redis.client import connect_redis
+from resegment.state.redis.reader import PrefixReader
 from resegment.state.sinks.fields import FieldStore
 from resegment.state.sinks.people import PeopleStore
 from resegment.state.sinks.states import SinkState, SinkStates
@@ -31,6 +32,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import read_prefix
 from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.sending.field_writer import FieldsWriter, topics_of
 from resegment.streams.sending.people_reader import PeopleReader
@@ -42,6 +44,9 @@ from resegment.streams.sending.performers import (
     make_work,
 )
 from resegment.streams.sending.reporter import SinkReporter
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -259,6 +264,8 @@ async def sending(
                 ),
                 PeopleStore(redis, settings.prefix),
                 metrics,
+                await _open_states(redis, settings),
+                keys.facts,
             )
         stack.push_async_callback(service.leave)
         tasks = [asyncio.create_task(one.run(), name=f"sink {name}") for name, one in consumers.items()]
@@ -269,3 +276,9 @@ async def sending(
         stack.push_async_callback(stop_tasks, tasks)
         stack.callback(service.end)
         yield service
+
+
+async def _open_states(redis: Redis, settings: Settings) -> PrefixReader:
+    """Return what reads the states of accounts. Raises StoreUnavailable."""
+    held = await read_prefix(redis, settings.prefix)
+    return PrefixReader(redis, settings.prefix, int(held.get("partitions", settings.partitions)))

@@ -58,6 +58,8 @@ class Source:
     archive: Archive | None = None
     conceal: Conceal | None = None
     """Puts pseudonyms in the place of persons; None where personal fields are not sealed."""
+    forgotten: frozenset[str] = frozenset()
+    """The accounts that are forgotten when the writer begins."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class TopicWriter:
         """`run` names this process. `turn` lets one transaction at a time use the store's connection."""
         self._store, self._source, self._window = store, source, window
         self._run, self._turn = run, turn
+        self._gone = {*source.forgotten}
         self.partitions: dict[int, Written] = {}
         self.rows = 0
         self.refused = 0
@@ -135,7 +138,7 @@ class TopicWriter:
 
     def _write(self, number: int, records: Sequence[Record], after: Position) -> None:
         one = self.partitions[number]
-        batch = read_batch(self._source.name, number, records)
+        batch = read_batch(self._source.name, number, records, self._gone)
         with self._store.transaction() as transaction:
             write_batch(
                 transaction,

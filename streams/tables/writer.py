@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import structlog
 
 from resegment.archive.archive import Archive
 from resegment.errors import TransientError
+from resegment.streams.identities.log import read_identities
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.keys import ProcessKeys
@@ -46,6 +47,13 @@ class TabledPrefix:
         """Return a topic, by its name without the prefix."""
         conceal = None if self.keys is None or not self.keys.are_set else Pseudonyms(self.keys.ring).conceal
         return Source(name, f"{self.topics.prefix}.{name}", self.archive, conceal)
+
+    async def open_source(self, name: str) -> Source:
+        """Return a topic with the accounts that are forgotten now. Raises TopicUnreadable."""
+        if name != "signals":
+            return self.source(name)
+        known = await read_identities(self.bootstrap, self.topics, self.security)
+        return replace(self.source(name), forgotten=frozenset(known.forgotten))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class TablesWriter:
         if name in self._running:
             self._before[name] = self.progress[name]
         prefix = self.prefix
-        source = prefix.source(name)
+        source = await prefix.open_source(name)
         writer = TopicWriter(self.store, source, self.window, self.name, self._turn)
         try:
             async with reading(prefix.bootstrap, source.full, security=prefix.security) as reader:
@@ -176,7 +184,7 @@ async def rebuild_tables(
     for name in TOPICS:
         if not until.get(name):
             continue
-        source = prefix.source(name)
+        source = await prefix.open_source(name)
         writer = TopicWriter(store, source, window, "check", turn)
         async with reading(prefix.bootstrap, source.full, security=prefix.security) as reader:
             await writer.begin(reader, until[name])

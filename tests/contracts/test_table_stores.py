@@ -492,12 +492,18 @@ def test_nothing_of_a_forgotten_account_stays_and_what_comes_after_the_undo_does
         signals.write(signals.record(outcome(f"outcome of {name}", known=1, account=name), name))
     ended = change("acme.com", 2, "fits", None, 1, cause={"forgotten": "account"}, route=None, play=None)
     changes.write(changes.record(change("acme.com", 3, None, "old", 0.5)), changes.record(ended))
-    gone = TouchesForgotten(account="acme.com", at=1_770_000_000_000)
-    touches.write(touches.record(encode_touch(gone)))
+    marker = TouchesForgotten(account="acme.com", at=1_770_000_000_000)
+    touches.write(touches.record(encode_touch(marker)))
     step = encode_step(Step(step="forget", op=1, account="acme.com"))
     signals.write(RecordedMessage(signals.offset, 1_770_000_000_000, None, step, [("identity", b"")]))
     for table in ("fct_touch", "outcome"):
         assert select(store, f"SELECT account FROM {table}") == [("b.com",)]
+    gone, lift = {"acme.com"}, encode_step(Step(step="lift", op=2, account="acme.com"))
+    late = signals.record(outcome("late", known=2))
+    lifted = RecordedMessage(signals.offset, 1_770_000_000_000, None, lift, [("identity", b"")])
+    after = RecordedMessage(signals.offset + 1, 1_770_000_000_000, b"acme.com", outcome("after", known=3))
+    batch = read_batch("signals", 0, [late, lifted, after], gone)
+    assert ([row["record"] for row in batch.rows["outcome"]], gone) == (["after"], set())
     assert select(store, "SELECT account, cause FROM segment_event ORDER BY account") == [
         ("acme.com", "forget"),
         ("b.com", "event"),
