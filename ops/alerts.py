@@ -207,6 +207,13 @@ ALERTS: Final[Sequence[Alert]] = (
         "Redis uses {{ $value | humanize1024 }}B, more than 80 % of what it may use.",
     ),
     Alert(
+        "ResegmentKeyStoreAway",
+        "min(resegment_key_store_up) == 0",
+        60,
+        "critical",
+        "The key store does not answer: nothing is sealed or opened, and batches wait.",
+    ),
+    Alert(
         "ResegmentJournalFull",
         "max(resegment_journal_full) > 0",
         0,

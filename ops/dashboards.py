@@ -291,6 +291,14 @@ PIPELINE: Final = Dashboard(
                     unit="bytes",
                 ),
                 Panel(
+                    "Key store",
+                    [
+                        ("min(resegment_key_store_up)", "answers"),
+                        ("sum(rate(resegment_forgotten_events_total[$__rate_interval]))", "forgotten events"),
+                    ],
+                    "Whether the keys of personal fields can be had, and the events a second of what is forgotten.",
+                ),
+                Panel(
                     "Commits that wait to be published",
                     [("max by (partition) (resegment_outbox_entries)", "{{partition}}")],
                     "By partition.",

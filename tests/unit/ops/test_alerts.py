@@ -70,6 +70,7 @@ WELL: Mapping[str, Value] = {
     "resegment_spot_check_blocked_partitions": 0,
     "resegment_redis_memory_bytes": 1.5e9,
     "resegment_redis_memory_limit_bytes": 2e9,
+    "resegment_key_store_up": 1,
     "resegment_journal_full": 0,
     "resegment_archive_failing": 0,
     'resegment_archive_gaps{topic="p.signals"}': 0,
@@ -151,6 +152,7 @@ FAULTS: Mapping[str, Fault] = {
         {"resegment_spot_check_blocked_partitions": 1}, steps=150, minutes=10, around=LONG
     ),
     "ResegmentRedisMemory": Fault({"resegment_redis_memory_bytes": 1.7e9}),
+    "ResegmentKeyStoreAway": Fault({"resegment_key_store_up": 0}),
     "ResegmentJournalFull": Fault({"resegment_journal_full": 1}),
     "ResegmentArchiveFails": Fault({"resegment_archive_failing": 1}),
     "ResegmentArchiveGaps": Fault({'resegment_archive_gaps{topic="p.signals"}': 1}),
