@@ -46,7 +46,7 @@ class NoServers(WrongUse):
     def __init__(self, problem: str) -> None:
         super().__init__(
             f"the benchmark has no servers to run on: {problem}",
-            remedy="Pass --kafka HOST:PORT and --redis URL: an Apache Kafka and a Redis that nothing else uses.",
+            remedy="Pass --kafka HOST:PORT and --redis URL, an Apache Kafka and a Redis that nothing else uses, or --embedded.",
         )
         self.problem = problem
 
@@ -132,6 +132,8 @@ def bench(
 
     from resegment.benchmarks.run import Plan
 
+    if embedded and (kafka is not None or redis is not None):
+        raise typer.BadParameter("--embedded starts its own servers: leave out --kafka and --redis")
     if full:
         accounts, events = FULL
     if growth:
@@ -261,8 +263,6 @@ async def _servers(kafka: str | None, redis: str | None, *, embedded: bool) -> A
 
     from resegment.benchmarks.run import Servers
 
-    if embedded and (kafka is not None or redis is not None):
-        raise NoServers("--embedded starts its own, so it goes with neither --kafka nor --redis")
     if embedded:
         from resegment.embedded.servers import embedded as start
 
