@@ -16,6 +16,7 @@ from resegment.cli.connection import read_limits
 from resegment.cli.replaying import backtest as module
 from resegment.cli.replaying import reading
 from resegment.console.terminal import encode_line
+from resegment.identity.aliases import use_aliases
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.cloudevents.decoding import decode_event
@@ -183,6 +184,19 @@ def test_any_number_of_processes_prints_the_same(
     assert "events refused" in alone[2]
     assert "with the id of an earlier one" in alone[2]
     assert "values that do not fit the type" in alone[2]
+
+
+def test_every_process_knows_the_aliases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "aliases.json").write_text('{"acct-0.com": "acct-1.com", "acct-2.com": "other.com"}')
+    monkeypatch.setenv("RESEGMENT_ALIASES", str(folder / "aliases.json"))
+    try:
+        alone, shared = run(folder), run(folder, "--jobs", "2")
+    finally:
+        use_aliases({})
+    assert shared == alone
+    named = {json.loads(line)["account"] for line in alone[1].splitlines()}
+    assert "other.com" in named
+    assert not {"acct-0.com", "acct-2.com"} & named
 
 
 def test_refused_events_are_reported_in_the_order_of_the_files(folder: Path) -> None:
