@@ -36,6 +36,7 @@ from resegment.segmentation.inspection.explain import describe_explanation
 from resegment.segmentation.inspection.explain import explain as find_reasons
 from resegment.segmentation.inspection.explanation import Explanation, SegmentStatus
 from resegment.segmentation.inspection.next_change import find_gate_end
+from resegment.segmentation.inspection.since import ChangedTest, compare_tests
 from resegment.segmentation.language.gates import suppression_gate
 from resegment.streams.live.account import AccountView
 from resegment.streams.live.members import MemberFilter, find_name_of, find_owners
@@ -54,6 +55,7 @@ router: Final = APIRouter()
 MOST: Final = 2_000
 """How many changes, and how many commands, a timeline has at most: the newest."""
 _KINDS: Final = tuple(KINDS)
+_SAYS: Final = {True: "true", False: "false", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,13 @@ async def show_account(view: View, name: str) -> Response:
     shadow = None if at is not None else await view.prefix.shadowed_account(name, found.at)
     higher = [one for one in explanation.segments if one.role == "higher"]
     company = await view.prefix.find(partial(find_name_of, account=name))
+    tables: list[Table[Any]] = [_timeline(view, events, view.tell_span(span.begin, span.end))]
+    if is_past:
+        tables.append(_since(view, compare_tests(explanation, await _explain_now(view, name))))
     return view.respond(
         "account.html",
         title=name,
-        tables=[_timeline(view, events, view.tell_span(span.begin, span.end))],
+        tables=tables,
         data={
             **describe_explanation(explanation),
             "version": {"number": found.version, "fingerprint": found.fingerprint},
@@ -172,6 +177,34 @@ async def show_account(view: View, name: str) -> Response:
         kinds=sorted({one.what for one in events}),
         what=view.tables.query.get("what", ""),
     )
+
+
+async def _explain_now(view: Viewing, name: str) -> Explanation:
+    present = await view.prefix.account(name, None)
+    return find_reasons(present.engine, present.account, present.at)
+
+
+def _since(view: Viewing, changed: list[ChangedTest]) -> Table[ChangedTest]:
+    columns: list[Column[ChangedTest]] = [
+        Column("test", "Test", lambda row: row.test),
+        Column("then", "Then", lambda row: _SAYS[row.then]),
+        Column("now", "Now", lambda row: _SAYS[row.now]),
+        Column("facts", "What it rested on", _tell_facts, "words", sortable=False),
+        Column("segments", "Segments", lambda row: list(row.segments), sortable=False),
+    ]
+    return view.tables.table(
+        "since",
+        "What says something else now",
+        columns,
+        changed,
+        sort="test",
+        empty="Every test says the same now.",
+    )
+
+
+def _tell_facts(row: ChangedTest) -> str | None:
+    told = [f"{one['kind']} of {one['time']} from {one['source']}, id {one['id']}" for one in row.facts]
+    return "; ".join(told) or None
 
 
 def _explain_shadow(shadow: ShadowedAccount) -> tuple[Explanation, SegmentStatus | None]:

@@ -180,6 +180,25 @@ async def test_credit_at_a_past_time_is_that_of_then(http: httpx.AsyncClient, pr
     assert "As it was known then." in page
 
 
+async def test_a_past_time_says_which_tests_say_something_else_now_and_on_what_they_rested(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    prefix.at = NOW + 90 * DAY
+    found = (await http.get(f"{ACME}?at=2026-03-25T00:00:00Z&format=json&table=since")).json()["rows"]
+    assert found == [
+        {
+            "test": "hiring (change = opened) within 90d",
+            "then": "true",
+            "now": "false",
+            "facts": "hiring of 2026-03-20T09:30:00Z from /try, id acme.com-2",
+            "segments": ["hiring-now"],
+        }
+    ]
+    page = await read(http, f"{ACME}?at=2026-03-25T00:00:00Z")
+    assert "What says something else now" in page
+    assert "What says something else now" not in await read(http, ACME)
+
+
 async def test_a_time_to_come_shows_the_routing_of_now(http: httpx.AsyncClient) -> None:
     page = await read(http, f"{ACME}?at=2026-05-01T00:00:00Z")
     assert "As of now: enrolled in hiring since" in page

@@ -23,6 +23,7 @@ PAGES = (
     "/accounts",
     "/accounts?q=evil",
     "/accounts/evil.com",
+    "/accounts/evil.com?at=2026-03-29T00:00:00Z",
     "/changes",
     "/segments/hiring-now",
     "/versions/shadow",
