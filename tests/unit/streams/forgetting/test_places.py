@@ -1,0 +1,123 @@
+"""What Redis keeps of an account beside its state is found and deleted, and nothing of others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from resegment.schemas.identities.records import Forget
+from resegment.schemas.logs.call_log import LoggedContact, WrittenFields
+from resegment.schemas.partitioning import partition_of
+from resegment.state.redis.keys import (
+    PartitionKeys,
+    calls_key,
+    fields_key,
+    people_key,
+    refresh_key,
+    sinks_key,
+    spot_checks_key,
+)
+from resegment.state.sinks.people import PeopleStore, Person
+from resegment.streams.forgetting.pending import PendingForget
+from resegment.streams.forgetting.places import AccountPlaces
+from resegment.streams.forgetting.requests import find_spellings
+
+PARTITIONS = 4
+pack = msgspec.msgpack.encode
+
+
+class Hashes:
+    """The commands of Redis that a worker may use on hashes."""
+
+    def __init__(self) -> None:
+        self.held: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
+
+    async def hgetall(self, key: str) -> dict[bytes, bytes]:
+        return dict(self.held[key])
+
+    async def hget(self, key: str, field: Any) -> bytes | None:
+        return self.held[key].get(_bytes(field))
+
+    async def hlen(self, key: str) -> int:
+        return len(self.held[key])
+
+    async def hdel(self, key: str, *fields: Any) -> None:
+        for field in fields:
+            self.held[key].pop(_bytes(field), None)
+
+    async def hset(self, key: str, field: Any = None, value: Any = None, mapping: Any = None) -> None:
+        given = mapping or {field: value}
+        self.held[key].update({_bytes(name): _bytes(one) for name, one in given.items()})
+
+    async def delete(self, *keys: str) -> None:
+        for key in keys:
+            self.held.pop(key, None)
+
+    def text(self) -> bytes:
+        return repr({key: fields for key, fields in self.held.items() if fields}).encode().lower()
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def contact(first: str, last: str, email: str) -> LoggedContact:
+    return LoggedContact(contact={"first_name": first, "last_name": last, "email": email})
+
+
+@pytest.fixture
+async def redis() -> Hashes:
+    """Return a Redis with two persons of two accounts, everywhere."""
+    made = Hashes()
+    store = PeopleStore(made, "p")  # type: ignore[arg-type]
+    for account in ("acme.com", "b.com"):
+        number = partition_of(account.encode(), PARTITIONS)
+        for first, last, email in (("Ann", "Lee", f"ann@{account}"), ("Bo", "Ek", f"bo@{account}")):
+            await store.keep(account, email, Person(at=1, email=email, first_name=first, last_name=last))
+        enrolled = [contact("Ann", "Lee", f"ann@{account}"), contact("Bo", "Ek", f"bo@{account}")]
+        await made.hset(
+            calls_key("p", "crm", account),
+            mapping={"enrolled:w": pack(enrolled), "result:k": pack({"said": f"ann@{account} replied"})},
+        )
+        await made.hset(fields_key("p", "crm"), account, pack(WrittenFields({"owner": "ann lee"})))
+        await made.hset(refresh_key("p", number), account, "5")
+        await made.hset(PartitionKeys.of("p", number).folded, account, b"facts of ann")
+        await made.hset(spot_checks_key("p"), account, orjson.dumps({"named": {account: "ann"}}))
+    notes = [{"account": name, "what": f"ann@{name} bounced"} for name in ("acme.com", "b.com")]
+    await made.hset(sinks_key("p"), mapping={"begun:crm:t": "1", "notes:crm": orjson.dumps(notes)})
+    return made
+
+
+async def test_all_of_an_account_is_found_and_deleted_and_nothing_of_another(redis: Hashes) -> None:
+    places = AccountPlaces(redis, "p", PARTITIONS)  # type: ignore[arg-type]
+    other = await places.count("b.com")
+    assert other == {
+        "persons": 2, "call logs": 1, "fields of sinks": 1, "requests for attributes": 1, "notes of sinks": 1,
+        "facts folded in": 1, "findings of spot checks": 1,
+    }  # fmt: skip
+    for _ in range(2):
+        await places.clear("acme.com")
+        assert await places.count("acme.com") == {}
+        assert await places.count("b.com") == other
+    assert b"ann@acme.com" not in redis.text()
+    assert b"ann@b.com" in redis.text()
+
+
+async def test_all_of_a_person_is_deleted_by_every_spelling_and_nothing_of_another(redis: Hashes) -> None:
+    store = PeopleStore(redis, "p")  # type: ignore[arg-type]
+    spellings = await find_spellings(store, ["acme.com"], "ANN  lee")
+    assert set(spellings) == {"ann lee", "ann@acme.com"}
+    pending = PendingForget(wish=Forget(account="acme.com", at=1), spellings=spellings)
+    places = AccountPlaces(redis, "p", PARTITIONS)  # type: ignore[arg-type]
+    for _ in range(2):
+        await places.clear_person("acme.com", pending)
+    assert [one.email for one in await store.read("acme.com")] == ["bo@acme.com"]
+    enrolled = msgspec.msgpack.decode(redis.held[calls_key("p", "crm", "acme.com")][b"enrolled:w"])
+    assert [one["contact"]["email"] for one in enrolled] == ["bo@acme.com"]
+    assert b"ann@acme.com" not in redis.text()
+    assert await redis.hlen(people_key("p", "b.com")) == 2
+    assert b"ann@b.com" in redis.text()
