@@ -23,6 +23,7 @@ _NOTES: Final = {
     "default",
     "examples",
     "x-open",
+    "x-personal",
 }
 _UNIONS: Final = {"anyOf", "oneOf"}
 _LEAST: Final = {"minLength", "minItems", "minimum", "exclusiveMinimum"}
