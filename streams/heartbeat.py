@@ -49,6 +49,8 @@ class Heartbeat:
         self._client, self._key = client, workers_key(prefix)
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
+        self.keys_away: str | None = None
+        """Why the key store does not answer, so that batches wait."""
         self._skipped: dict[str, int] = {}
         self._dropped: dict[str, tuple[int, int]] = {}
         self._repeated: dict[str, int] = {}
@@ -69,6 +71,7 @@ class Heartbeat:
             "partitions": partitions,
             "lag": lag,
             "frozen": self.frozen,
+            "keys_away": self.keys_away,
             "skipped": self._skipped,
             "dropped": self._dropped,
             "repeated": self._repeated,
@@ -193,6 +196,8 @@ class WorkerLook:
     """Its lag by `topic:partition`."""
     pace: PaceReport | None = None
     """How fast it is; None where the worker is of an earlier release."""
+    keys_away: str | None = None
+    """Why the key store does not answer it, so that its batches wait."""
 
 
 _SIGNALS: Final = re.compile(r"(?:^|\.)signals:\d+$")
@@ -220,4 +225,5 @@ def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLoo
         sorted(int(place.rpartition(":")[2]) for place in signals),
         entry["lag"],
         read_pace(entry.get("pace")),
+        entry.get("keys_away"),
     )

@@ -181,6 +181,7 @@ def find_problems(overview: Overview) -> list[str]:
     problems += find_sinks_in_trouble(overview.sinks, overview.now / 1000)
     problems += [] if overview.archive is None else overview.archive.problems
     problems += [problem for one in overview.tables for problem in one.problems]
+    problems += sorted({f"batches wait: {one.keys_away}" for one in overview.workers if one.keys_away})
     problems += sorted(
         {
             f"a suppression list is frozen, workers use its last version: {one.frozen}"
@@ -314,6 +315,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "lag": dict(one.lag),
                 "silent_seconds": one.silent / 1000,
                 "frozen_list": one.frozen,
+                "key_store_away": one.keys_away,
                 "skipped_lines": dict(one.skipped),
                 "file_differs": one.differs,
                 "dropped_facts": {test: facts for test, (facts, _) in one.dropped.items()},

@@ -46,6 +46,7 @@ from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.connections import check_lists, open_log, open_publisher, seal_by
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.housekeeping import Housekeeping
+from resegment.streams.worker.key_watch import KeyWatch
 from resegment.streams.worker.loops.apply_closer import ApplyCloser
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
@@ -215,7 +216,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         counts=lambda: registry.timeline,
         prefix=settings.prefix,
     )
-    gauges.keyring = shared.keys.held
+    gauges.keys = KeyWatch(shared.keys.held, shared.metrics)
 
     def note_skipped(lines: Mapping[str, int]) -> None:
         heartbeat.note_skipped(lines)

@@ -19,6 +19,7 @@ from resegment.state.keys.keyring import make_keys
 from resegment.state.keys.opening import open_key_store, read_operator_key
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
+from resegment.streams.heartbeat import read_workers
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.prefix import KeysDiffer
@@ -88,6 +89,14 @@ async def test_batches_wait_while_the_key_store_is_away_and_nothing_is_lost(stac
                 server.kill()
                 await until(lambda: not worker.reachable)
                 assert worker.metrics.key_store_up._value.get() == 0
+
+                async def said_so() -> bool:
+                    (entry,) = (await read_workers(client, settings.prefix)).values()
+                    return "key store in PostgreSQL" in str(entry["keys_away"])
+
+                async with asyncio.timeout(60):
+                    while not await said_so():
+                        await asyncio.sleep(0.1)
                 await send(visit("globex.com"), visit("new.com"))
                 await asyncio.sleep(1)
                 assert [await segment_of(one) for one in ("globex.com", "new.com")] == ["spoken", None]

@@ -18,7 +18,6 @@ from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
-from resegment.state.keys.keyring import Keyring
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
@@ -26,6 +25,7 @@ from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.reports.pace import HistogramDelays, Pace
 from resegment.streams.runtime import Tidier
 from resegment.streams.transport.config import PartitionProgress
+from resegment.streams.worker.key_watch import KeyWatch
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 
@@ -90,8 +90,8 @@ class Gauges:
         """Up to where each partition was done at the last look, or when that was known last."""
         self._measured: tuple[int, ...] = ()
         """The partitions whose state was measured last."""
-        self.keyring: Keyring | None = None
-        """What is asked whether the key store answers."""
+        self.keys: KeyWatch | None = None
+        """Asks the key store."""
         self._dropped: dict[str, int] = {}
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
@@ -135,7 +135,7 @@ class Gauges:
         none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
         reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
-        reachable &= await self._ask_keys()
+        reachable &= self.keys is None or await self.keys.ask()
         counts = self._counts()
         for test, count in counts.dropped.items():
             metrics.facts_dropped.labels(test).inc(count - self._dropped.get(test, 0))
@@ -169,20 +169,6 @@ class Gauges:
     def note_lost(self, workers: int) -> None:
         """Set how many other workers were lost."""
         self._metrics.workers_lost.set(workers)
-
-    async def _ask_keys(self) -> bool:
-        """Return whether the key store answers, if there is one."""
-        if self.keyring is None:
-            return True
-        self._metrics.key_lookups.set(self.keyring.lookups)
-        try:
-            await self.keyring.ask()
-        except StoreUnavailable as error:
-            self._metrics.key_store_up.set(0)
-            log.warning("the key store does not answer: batches wait", reason=error.message)
-            return False
-        self._metrics.key_store_up.set(1)
-        return True
 
     async def measure_memory(self) -> None:
         """Set the gauges of what Redis uses. Raises StoreUnavailable."""
@@ -261,6 +247,7 @@ class Monitor:
         partition_progress = await self._partition_progress()
         self.lag = sum(one.lag or 0 for one in partition_progress)
         reachable = await self._gauges.measure(partition_progress)
+        self._heartbeat.keys_away = None if self._gauges.keys is None else self._gauges.keys.away
         self._heartbeat.note_dropped(self._gauges.dropped)
         self._heartbeat.note_repeated(self._gauges.repeated)
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}

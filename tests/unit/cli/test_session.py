@@ -84,6 +84,14 @@ def test_partitions_without_an_owner_are_named(owned: tuple[int, ...] | None, pr
     assert find_problems(overview(partition(0), partition(1), partition(2), owned=owned)) == [problem]
 
 
+def test_a_key_store_that_is_away_is_a_problem_that_is_named_once() -> None:
+    look = overview(partition(0))
+    away = replace(look.workers[0], keys_away="the key store in Redis: cannot read keys: timeout")
+    assert find_problems(replace(look, workers=[away, replace(away, name="w2")])) == [
+        "batches wait: the key store in Redis: cannot read keys: timeout"
+    ]
+
+
 def test_accounts_that_differ_from_the_log_are_a_problem_with_the_commands_that_help() -> None:
     checks = {
         0: SpotCheck(at=0, checked=10, whole=True, within=60),
