@@ -60,11 +60,25 @@ def pack_fact(
     kept = keeping.fields[fact.kind]
     data = {name: value for name, value in fact.data.items() if name in kept}
     unread = not keeping.reads(fact.kind, data)
-    fields = (account, fact.kind, fact.id, fact.source, fact.record, fact.time, recorded, fact.op)
+    row = (
+        account,
+        fact.kind,
+        fact.id,
+        fact.source,
+        fact.record,
+        fact.time,
+        recorded,
+        fact.op,
+        data,
+        (),
+        number,
+        checksum,
+        unread,
+    )
     try:
-        return _encode((*fields, data, (), number, checksum, unread))
+        return _encode(row)
     except OverflowError:
-        return _encode((*fields, _fit(data), (), number, checksum, unread))
+        return _encode(tuple(_fit(value) for value in row))
 
 
 def check_data(data: dict[str, Any]) -> int:
