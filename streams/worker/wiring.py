@@ -173,7 +173,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         topics.routing_events.name,
         settings.tolerance,
         topics.touches.name,
-        shared.keys.record_opener(strict=True).open,
+        shared.keys.record_opener(strict=True).open if shared.keys.are_set else None,
     )
 
     async def restart_routing(number: int) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resegment.errors import RefusedEvent
 from resegment.routing.change import decode_change
@@ -262,3 +264,27 @@ def test_what_is_no_text_where_an_envelope_would_be_is_left_alone() -> None:
     value = change(sealed={"sealed": "s1.x"})
     assert keys_of_message(value) == ()
     assert open_message(value, RING) == value
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    place=st.integers(0, 10_000),
+    byte=st.integers(0, 255),
+    which=st.sampled_from([change(), command(), LEARNED]),
+)
+def test_a_message_in_which_a_byte_was_changed_opens_as_before_or_is_refused(
+    place: int, byte: int, which: bytes
+) -> None:
+    value = bytearray(sealed(which))
+    value[place % len(value)] = byte
+    damaged = bytes(value)
+    keys_of_message(damaged)
+    try:
+        opened = open_message(damaged, RING)
+    except Tampered:
+        return
+    if PERSON.encode() in opened:  # what the envelope is bound to was not touched
+        before, after = orjson.loads(which), orjson.loads(opened)
+        for name in ("id", "type"):
+            assert before.get(name) == after.get(name)
+        assert before.get("data", before)["account"] == after.get("data", after)["account"]
