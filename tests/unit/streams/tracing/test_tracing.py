@@ -191,3 +191,24 @@ async def test_a_delivery_that_is_not_recorded_has_no_span_and_carries_what_it_h
     finally:
         TRACE_OF_EVENT.reset(token)
     assert (receiver.got, rig.spans.get_finished_spans()) == ([given], ())
+
+
+@pytest.mark.parametrize("stage", ["intake", "segmenter"])
+async def test_no_span_names_a_person_whatever_the_key_of_an_event_and_the_words_of_an_error(
+    stage: str,
+) -> None:
+    rig = make_rig(sample=1.0)
+    words = "cannot read Philippa <philippa@acme.com>"
+
+    async def fail(_: Batch) -> None:
+        raise ValueError(words)  # the line itself is in the stack
+
+    key = b"philippa@acme.com" if stage == "intake" else b"acme.com"
+    with pytest.raises(ValueError, match="cannot read"):
+        await rig.tracing.traced(stage, fail)(Batch("p.people", 0, [record(1, key, SAMPLED)]))
+    spans = [one.to_json() for one in rig.spans.get_finished_spans()]
+    assert len(spans) == 2
+    for one in spans:
+        assert "hilippa" not in one
+        assert "in fail" in one, "the stack is there"
+        assert "ValueError" in one
