@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import psycopg
 
 CONNECT_TIMEOUT: Final = 5
+PATIENCE: Final = 10.0
+"""Seconds that one operation may take."""
 SCANNED: Final = 5_000
 """Records that are read at once."""
 
@@ -215,13 +217,14 @@ class PostgresKeyStore:
 
         async with self._lock:
             try:
-                connection = self._connection
-                if connection is None or connection.broken:
-                    connection = self._connection = await psycopg.AsyncConnection.connect(
-                        self._url, connect_timeout=CONNECT_TIMEOUT
-                    )
-                async with connection.transaction(), connection.cursor() as cursor:
-                    yield cursor
+                async with asyncio.timeout(PATIENCE):
+                    connection = self._connection
+                    if connection is None or connection.broken:
+                        connection = self._connection = await psycopg.AsyncConnection.connect(
+                            self._url, connect_timeout=CONNECT_TIMEOUT
+                        )
+                    async with connection.transaction(), connection.cursor() as cursor:
+                        yield cursor
             except psycopg.errors.UndefinedTable as error:
                 raise KeyStoreMissing(self.address, self._prefix) from error
             except (psycopg.Error, OSError) as error:

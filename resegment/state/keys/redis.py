@@ -43,8 +43,9 @@ class RedisKeyStore:
         if not self._durable:
             return
         with _answering("tell whether it keeps an append-only file"):
-            about = await self._client.info("persistence")
-        if not int(about.get("aof_enabled", 0)):
+            about: Any = await self._client.info("persistence")
+        nodes = [about] if "aof_enabled" in about else list(about.values())  # a cluster tells it by node
+        if not nodes or not all(isinstance(one, dict) and int(one.get("aof_enabled", 0)) for one in nodes):
             raise KeyStoreNotDurable(
                 f"the Redis of the key store ({self.address}) keeps no append-only file: a restart would lose keys, and with "
                 "them all that they sealed",

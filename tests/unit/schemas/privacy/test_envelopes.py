@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from itertools import permutations
 
@@ -12,7 +13,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.schemas.privacy.envelope import DataKey, Forgotten, Tampered, key_ids, open_sealed, seal
+from resegment.schemas.privacy.envelope import (
+    DataKey,
+    Forgotten,
+    PrivacyMissing,
+    Tampered,
+    key_ids,
+    open_sealed,
+    seal,
+)
 from resegment.schemas.privacy.names import KeyNames, key_id, split_id
 from resegment.schemas.privacy.wrapping import BadOperatorKey, OperatorKey, parse_operator_key
 
@@ -94,6 +103,13 @@ def test_what_the_operator_key_wraps_opens_under_its_label_only() -> None:
             other.unwrap(wrapped, label)
     with pytest.raises(BadOperatorKey):
         key.unwrap(b"\xff\xfe", "name-1")
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(PrivacyMissing, match="privacy") as missing:
+        seal(b"x", keys(2), [])
+    assert "resegment[privacy]" in str(missing.value.remedy)
 
 
 @pytest.mark.parametrize("text", ["", "short", "!" * 43, "a" * 64, "é" * 43])
