@@ -33,7 +33,7 @@ from tests.faults.conftest import Arena
 from tests.faults.scenario import COMMAND, PARTITIONS, ROOT, Scenario
 from tests.faults.test_records import administration, end
 from tests.integration.conftest import require_redis
-from tests.integration.test_kubernetes import free_port
+from tests.integration.test_kubernetes import answered, free_port
 from tests.promtool import require
 from tests.servers.receiver import receiving
 
@@ -308,6 +308,7 @@ class Pipeline:
     async def lose_a_worker_that_is_no_target(self) -> None:
         """A worker is killed of which Prometheus does not know, as where discovery has forgotten it; then another starts."""
         self.run.settings["http_port"] = 0
+        await self.alerts.goes_out("ResegmentWorkerDown")
         await self.run.kill(await self.run.start())
         await self.alerts.fires("ResegmentWorkerDown")
         new = await self.run.start()
@@ -362,11 +363,13 @@ class Pipeline:
         await self.alerts.goes_out("ResegmentLag")
 
     async def refuse_changes(self) -> None:
-        """Kafka refuses what is decided: a topic wants more replicas than there are; then it takes it."""
+        """Kafka refuses what is decided: a topic takes small messages alone; then it takes all."""
         topic = self.run.topics.segment_changes
         async with administration(self.run.kafka) as admin:
-            for replicas, expected in (("2", True), ("1", False)):
-                configs = topic.configs | {"min.insync.replicas": replicas}
+            for configs, expected in (
+                (topic.configs | {"max.message.bytes": "100"}, True),
+                (topic.configs, False),
+            ):
                 await admin.alter_configs(
                     [ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=configs)]
                 )
@@ -423,21 +426,20 @@ async def test_alerts_of_the_pipeline_fire_by_real_faults_and_go_out(
     run = Scenario(arena.kafka, own_redis.url, arena.folder, settings, worker=COMMAND)
     try:
         await run.start()
-        async with (
-            receiving() as crm,
-            prometheus(arena.folder / "prometheus", [f"127.0.0.1:{port}", f"127.0.0.1:{delivery}"]) as alerts,
-        ):
+        async with receiving() as crm:
             deliver = await start_delivery(run, crm.port, delivery)
             try:
-                await alerts.goes_out("ResegmentWorkerDown")
-                pipeline = Pipeline(run, alerts, port)
-                await pipeline.lose_a_worker_that_is_no_target()
-                await pipeline.silence_a_source()
-                await pipeline.damage_an_account()
-                await pipeline.take_redis_away(own_redis)
-                await pipeline.refuse_changes()
-                await pipeline.set_a_clock_ahead()
-                await pipeline.alter_topics()
+                await answered(f"http://127.0.0.1:{delivery}/readyz", deliver)
+                targets = [f"127.0.0.1:{port}", f"127.0.0.1:{delivery}"]
+                async with prometheus(arena.folder / "prometheus", targets) as alerts:
+                    pipeline = Pipeline(run, alerts, port)
+                    await pipeline.lose_a_worker_that_is_no_target()
+                    await pipeline.silence_a_source()
+                    await pipeline.damage_an_account()
+                    await pipeline.take_redis_away(own_redis)
+                    await pipeline.refuse_changes()
+                    await pipeline.set_a_clock_ahead()
+                    await pipeline.alter_topics()
             finally:
                 with suppress(ProcessLookupError):
                     deliver.terminate()
