@@ -10,7 +10,7 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Fact
 from resegment.schemas.privacy.envelope import DataKey, is_sealed
 from resegment.schemas.privacy.facts import SEALED, account_of, has_personal, seal_personal, subject_of
-from resegment.schemas.privacy.fields import personal_fields
+from resegment.schemas.privacy.fields import FIELDS, personal_fields
 
 Subject = tuple[str, str | None]
 Pair = tuple[DataKey, DataKey]
@@ -25,6 +25,11 @@ class SealingKeys(Protocol):
 
     async def refresh_forgotten(self) -> None:
         """Learn what is forgotten, unless that is known for some seconds."""
+        ...
+
+    @property
+    def forgets(self) -> bool:
+        """Return whether anything is forgotten."""
         ...
 
     def is_forgotten(self, account: str) -> bool:
@@ -46,22 +51,21 @@ class FactSealer:
         """
         keys = self.keys
         await keys.refresh_forgotten()
-        subjects: list[Subject | None] = []
-        names = [personal_fields(fact.kind, self.added(fact.recorded)) for fact in facts]
-        for fact, fields in zip(facts, names, strict=True):
-            subjects.append((account_of(fact), subject_of(fact)) if has_personal(fact, fields) else None)
-        pairs = await keys.pairs([one for one in subjects if one is not None])
-        found: list[Fact | None] = []
-        for fact, fields, subject in zip(facts, names, subjects, strict=True):
-            if subject is None:
-                found.append(None if keys.is_forgotten(fact.account) else fact)
-            else:
-                pair = pairs[subject]
-                found.append(
-                    None
-                    if pair is None
-                    else seal_personal(fact, fields, pair[1], pair[1].sealer_after(pair[:1]))
-                )
+        found: list[Fact | None] = list(facts)
+        personal: list[tuple[int, Fact, frozenset[str], Subject]] = []
+        for place, fact in enumerate(facts):
+            added = self.added(fact.recorded)
+            fields = personal_fields(fact.kind, added) if added else FIELDS[fact.kind]
+            if has_personal(fact, fields):
+                personal.append((place, fact, fields, (account_of(fact), subject_of(fact))))
+        pairs = await keys.pairs([subject for _, _, _, subject in personal])
+        for place, fact, fields, subject in personal:
+            pair = pairs[subject]
+            found[place] = (
+                None if pair is None else seal_personal(fact, fields, pair[1], pair[1].sealer_after(pair[:1]))
+            )
+        if keys.forgets:
+            found = [None if one is None or keys.is_forgotten(one.account) else one for one in found]
         return found
 
 

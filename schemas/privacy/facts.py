@@ -59,7 +59,10 @@ def has_personal(fact: Fact, names: frozenset[str]) -> bool:
         return True
     if "@" in fact.id and find_address(fact.id) is not None:
         return True
-    return any(type(value) in _CONTAINERS and _holds(value, names) for value in data.values())
+    for value in data.values():  # noqa: SIM110  # twice as fast as any(), and asked of every fact
+        if type(value) in _CONTAINERS and _holds(value, names):
+            return True
+    return False
 
 
 def _holds(value: Any, names: frozenset[str]) -> bool:

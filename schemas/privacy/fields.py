@@ -59,6 +59,10 @@ def _with_raw(names: Collection[str]) -> frozenset[str]:
     return frozenset(names) | {name + RAW for name in names}
 
 
+FIELDS: Final[Mapping[Kind, frozenset[str]]] = {kind: _fields_of(kind) for kind in KINDS}
+"""The personal fields of each kind, with what sources wrote."""
+
+
 def list_personal_fields() -> dict[str, list[str]]:
     """Return the personal fields of each kind, in order, for the contract."""
     return {kind: sorted((*EVERY_KIND, *OF_KINDS.get(kind, ()))) for kind in KINDS}

@@ -270,6 +270,11 @@ class Keyring:
             self._forgotten = await self.store.forgotten()
             self._forgotten_until = now + self._ttl
 
+    @property
+    def forgets(self) -> bool:
+        """Return whether anything is forgotten."""
+        return bool(self._forgotten)
+
     def is_forgotten(self, account: str) -> bool:
         """Return whether an account is forgotten, as far as `refresh_forgotten` has learned."""
         return bool(self._forgotten) and self.names.account(account) in self._forgotten

@@ -137,6 +137,8 @@ class Away:
     async def refresh_forgotten(self) -> None:
         pass
 
+    forgets = False
+
     def is_forgotten(self, account: str) -> bool:
         return False
 
