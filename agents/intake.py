@@ -133,10 +133,10 @@ async def ingest(
             arrived[fact.source, fact.kind] = record.timestamp if 0 < record.timestamp < at else at
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
-        dropped = rules.dropped(fact.recorded)
-        fact = drop_fields(fact, dropped) if dropped else fact
-        facts[len(messages)] = fact
-        value = encode_fact(fact) if rules.sealer is None else None  # else they are sealed together, below
+        fact = drop_fields(fact, dropped) if (dropped := rules.dropped(fact.recorded)) else fact
+        value = encode_fact(fact) if rules.sealer is None else None
+        if value is None:  # they are sealed together, below
+            facts[len(messages)] = fact
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     forgotten = 0 if rules.sealer is None else await _seal(messages, facts, rules.sealer)
     await publisher.publish(stamped(messages))

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_YOUNG: Final = 5_000
-"""New objects between two collections, which take about a millisecond then."""
-_SWITCH: Final = 0.0005
+_YOUNG: Final = 10_000
+"""New objects that are looked through when a batch is done and most of what it needed is gone: for a few milliseconds."""
+_MOST: Final = 50_000
+"""New objects that are looked through at any time."""
+_SWITCH: Final = 0.001
 """Seconds for which one thread may compute while another waits. That of the Kafka client has short work to do often, and
 with Python's 5 ms a fetch would wait for that several times."""
 _IDLE: Final = 300.0
@@ -38,10 +40,16 @@ def settle(*, keeps_accounts: bool = True) -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 20, 100)
+    gc.set_threshold(_MOST, 20, 100)
     if keeps_accounts and _keep not in gc.callbacks:
         gc.callbacks.append(_keep)
     sys.setswitchinterval(_SWITCH)
+
+
+def collect_young() -> None:
+    """Look through the new objects if there are many. Call it when a batch is done."""
+    if gc.get_count()[0] >= _YOUNG:
+        gc.collect(0)
 
 
 def _keep(phase: str, _: dict[str, int]) -> None:

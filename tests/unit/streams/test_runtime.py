@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resegment.streams.runtime import Tidier, settle
+from resegment.streams.runtime import Tidier, collect_young, settle
 
 
 class Node:
@@ -34,6 +34,7 @@ def test_what_outlives_a_collection_is_kept_out_of_the_next_ones() -> None:
     settle()
     before = gc.get_freeze_count()
     kept = [[number] for number in range(20_000)]
+    collect_young()
     assert gc.get_freeze_count() - before > 10_000
     assert len(kept) == 20_000
 
