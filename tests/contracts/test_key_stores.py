@@ -28,6 +28,7 @@ from resegment.state.keys.store import (
     KeyStoreUnavailable,
     NewVersion,
 )
+from resegment.streams.prefix import KeysDiffer, agree_on_keys
 from tests.servers.postgres import running_postgres
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -312,3 +313,16 @@ async def test_a_store_that_is_away_says_so_and_comes_back() -> None:
     with pytest.raises(KeyStoreUnavailable):
         await away.read(["a"])
     await away.aclose()
+
+
+async def test_a_prefix_is_opened_only_with_the_keys_that_it_was_sealed_with(redis_url: str) -> None:
+    prefix = uuid.uuid4().hex
+    keys, others = await ring(MemoryKeyStore()), await ring(MemoryKeyStore())
+    async with Redis.from_url(redis_url) as client:
+        await agree_on_keys(client, prefix, None)  # nothing is sealed yet
+        await agree_on_keys(client, prefix, keys)
+        await agree_on_keys(client, prefix, keys)
+        with pytest.raises(KeysDiffer, match="RESEGMENT_KEYS is not set"):
+            await agree_on_keys(client, prefix, None)
+        with pytest.raises(KeysDiffer, match="other keys"):
+            await agree_on_keys(client, prefix, others)

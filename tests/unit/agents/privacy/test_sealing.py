@@ -12,17 +12,20 @@ from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.deciding.versions import one_version
 from resegment.agents.intake import Ingested, IntakeRules, ingest
 from resegment.agents.privacy.sealing import FactSealer
+from resegment.metrics import Metrics
 from resegment.schemas.fact import Fact, decode_fact, encode_fact
 from resegment.schemas.identities.records import Merge, Unmerge
 from resegment.schemas.privacy.facts import keys_of
 from resegment.schemas.privacy.opening import open_all
-from resegment.state.keys.keyring import Keyring
+from resegment.state.keys.keyring import Keyring, make_keys, open_keyring
+from resegment.state.keys.memory import MemoryKeyStore
 from resegment.state.keys.store import KeyStoreUnavailable
+from resegment.streams.worker.key_watch import KeyWatch
 from tests.builders import Published, Rig, facts_of, raw_event, run, signals, ticking
 from tests.merging import Prefix
 from tests.oracle.cases import day, event, segments
 from tests.oracle.generate import generate
-from tests.sealing import new_keyring, seal_all, with_persons
+from tests.sealing import OPERATOR, new_keyring, seal_all, with_persons
 
 NOW = 1_750_000_000_000
 FILE = segments(
@@ -219,6 +222,57 @@ async def test_a_fact_that_does_not_open_is_set_aside_alone() -> None:
     assert {name: len(one.entries) for name, one in rig.states().items()} == {"acme.com": 1, "globex.com": 1}
     letters = rig.published.to("dead-letters")
     assert [one.value for one in letters] == [encode_fact(one) for one in bad]
+
+
+class Flaky(MemoryKeyStore):
+    """A key store that can go away."""
+
+    away = False
+
+    async def read(self, names: Any) -> Any:
+        if self.away:
+            raise KeyStoreUnavailable("away")
+        return await super().read(names)
+
+    async def read_secret(self) -> str | None:
+        if self.away:
+            raise KeyStoreUnavailable("away")
+        return await super().read_secret()
+
+
+async def test_a_batch_waits_for_the_key_store_and_is_decided_once_it_is_back() -> None:
+    store = Flaky()
+    await make_keys(store, OPERATOR)
+    keys = await open_keyring(store, OPERATOR, "p")
+    sealed = await seal_all(keys, facts_of([visit_of("acme.com", "1"), visit_of("acme.com", "2")]))
+    rig = await sealed_rig(FILE, keys)
+    await rig.take()
+    keys.drop()
+    store.away = True
+    for _ in range(2):
+        with pytest.raises(KeyStoreUnavailable):
+            await rig.feed(*signals(sealed))
+        assert rig.memory.accounts == {}
+        await rig.take()
+    store.away = False
+    assert (await rig.feed(*signals(sealed))).refused == []
+    assert len(rig.state("acme.com").entries) == 2
+
+
+async def test_that_the_key_store_is_away_is_seen() -> None:
+    store, metrics = Flaky(), Metrics()
+    await make_keys(store, OPERATOR)
+    watch = KeyWatch(await open_keyring(store, OPERATOR, "p"), metrics)
+    assert await watch.ask()
+    store.away = True
+    assert not await watch.ask()
+    assert watch.away == "away"
+    assert metrics.key_store_up._value.get() == 0
+    store.away = False
+    assert await watch.ask()
+    assert watch.away is None
+    assert metrics.key_store_up._value.get() == 1
+    assert await KeyWatch(None, metrics).ask()
 
 
 def visit_of(account: str, id: str) -> Any:  # noqa: A002  # of the event
