@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from resegment.agents.batch import Batch
+from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.deciding.refolding import refold
 from resegment.identity.merges import Operation
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.records import Forget, IdentityRecord, Lift, Merge
+from resegment.schemas.identities.steps import Step, encode_step
 from resegment.schemas.privacy.fields import normalize_person
 from resegment.schemas.routing import decode_routing_event
 from resegment.schemas.state import Membership
@@ -61,14 +63,6 @@ async def lift(prefix: Prefix, account: str) -> None:
 
 def changes_of(prefix: Prefix, account: str) -> list[Any]:
     return [one for rig in prefix.rigs for one in rig.changes if one.account == account]
-
-
-def told(prefix: Prefix) -> list[Any]:
-    return [
-        decode_routing_event(message.value or b"")
-        for rig in prefix.rigs
-        for message in rig.announced.to("routing-events")
-    ]
 
 
 async def test_a_forgotten_account_ends_by_a_change_to_null_and_nothing_of_it_stays() -> None:
@@ -155,20 +149,23 @@ async def test_nothing_is_merged_with_a_forgotten_account() -> None:
         assert "acme.com is forgotten" in prefix.identities.refused[prefix.identities.taken]
 
 
-async def test_outcomes_and_gates_of_the_same_batch_are_not_told_after_the_account_is_forgotten() -> None:
-    outcome = {
-        **funding(day(0), account="acme.com"),
-        "type": "gtm.outcome.v1",
-        "data": {"action": "lost", "person": "Ann"},
-    }
-    prefix = await prefix_of()
-    prefix.wish(Forget(account="acme.com", at=prefix.clock + 1))
-    for fact in facts_of([funding(day(0), account="acme.com"), outcome]):
-        prefix.send(fact)
-    await prefix.carry_out_all()
-    state = prefix.state("acme.com")
-    assert state is not None
-    assert state.entries == []
+async def test_outcomes_of_the_same_batch_are_not_told_after_the_account_is_forgotten() -> None:
+    rig = Rig(FILE)
+    await rig.take()
+    said = {"action": "positive_reply", "person": "Ann"}
+    outcome = {**funding(day(0), account="acme.com"), "type": "gtm.outcome.v1", "data": said}
+    facts = facts_of([funding(day(0), account="acme.com"), outcome])
+    step = encode_step(Step(step="forget", op=1, account="acme.com"))
+    await rig.feed(
+        *(
+            RecordedMessage(place, one.recorded, b"acme.com", encode_fact(one))
+            for place, one in enumerate(facts)
+        ),
+        RecordedMessage(len(facts), facts[-1].recorded, None, step, [("identity", b"")]),
+    )
+    await rig.deliver()
+    told = [decode_routing_event(one.value or b"") for one in rig.published.to("routing-events")]
+    assert [type(one) for one in told] == [Forgotten]
 
 
 class WithPersons(Prefix):
