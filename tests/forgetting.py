@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ import msgspec
 from aiokafka.record import MemoryRecords
 from redis.asyncio import Redis
 
+from resegment.agents.batch import RecordedMessage
 from resegment.agents.deciding.merging import is_step
+from resegment.embedded.journal.entries import TopicMade
 from resegment.embedded.journal.files import batches_of, find_files, mapped, read_file
 from resegment.schemas.fact import Fact, decode_fact, encode_fact
 from resegment.schemas.identities.steps import decode_step, unpack_facts
-from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
-from resegment.streams.kafka.topics import Topics
+from resegment.streams.kafka.topic_reader import TopicUnreadable
+from resegment.streams.recovery.replay import LogSource
 from resegment.streams.sealing.keys import ProcessKeys
 
 Text = tuple[str, bytes]
@@ -29,37 +30,35 @@ def places_of(texts: Sequence[Text], word: str) -> set[str]:
     return {place for place, text in texts if wanted in text.lower()}
 
 
-async def read_topics(bootstrap: str, topics: Topics, keys: ProcessKeys) -> list[Text]:
-    """Return all records of all topics: as they are, and opened where the keys are still there."""
+async def read_topics(source: LogSource, keys: ProcessKeys) -> list[Text]:
+    """Return all records of a log or an archive: as they are, and opened where the keys are still there."""
     found: list[Text] = []
+    topics, kept = source.topics, "" if source.archive is None else "archived "
     for topic in topics:
         try:
-            async with reading(bootstrap, topic.name) as reader:
+            async with source.reading(topic.name) as reader:
                 async for records in reader.to_end():
-                    found += [(topic.name, one) for record in records for one in _bytes_of(record)]
-                    opened = await keys.record_opener().open(records)
-                    found += [(topic.name, one) for record in opened for one in _bytes_of(record)]
-                    if topic == topics.signals:
-                        found += [
-                            (topic.name, encode_fact(one)) async for one in _opened_facts(records, keys)
-                        ]
+                    found += await _texts_of(kept, topic.name, records, keys)
         except TopicUnreadable as error:
             if not error.is_missing:
                 raise
     return found
 
 
-def _bytes_of(record: Any) -> Iterator[bytes]:
-    yield b"\0".join(
-        [
-            record.key or b"",
-            record.value or b"",
-            *(part for name, value in record.headers for part in (name.encode(), value or b"")),
-        ]
-    )
+async def _texts_of(kept: str, topic: str, records: Sequence[Any], keys: ProcessKeys) -> list[Text]:
+    opened = await keys.record_opener().open(records)
+    found = [(kept + topic, _bytes_of(record)) for record in (*records, *opened)]
+    if topic.endswith("signals"):
+        found += [(kept + topic, encode_fact(one)) async for one in _open_facts(records, keys)]
+    return found
 
 
-async def _opened_facts(records: Sequence[Any], keys: ProcessKeys) -> AsyncIterator[Fact]:
+def _bytes_of(record: Any) -> bytes:
+    headers = [part for name, value in record.headers for part in (name.encode(), value or b"")]
+    return b"\0".join([record.key or b"", record.value or b"", *headers])
+
+
+async def _open_facts(records: Sequence[Any], keys: ProcessKeys) -> AsyncIterator[Fact]:
     facts: list[Fact] = []
     for record in records:
         try:
@@ -114,35 +113,44 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def read_journal(folder: Path) -> list[Text]:
-    """Return the records in the files of an embedded log."""
+async def read_journal(folder: Path, keys: ProcessKeys) -> list[Text]:
+    """Return the records in the files of an embedded log, as `read_topics` does."""
     found: list[Text] = []
+    names: dict[int, str] = {}
     files = find_files(folder)
     for place, file in enumerate(files):
         contents = read_file(file.path, is_last=place == len(files) - 1)
+        names |= {one.number: one.name for one in contents.entries if isinstance(one, TopicMade)}
         with mapped(file.path) as view:
-            for at in batches_of(contents):
-                batches = MemoryRecords(bytes(view[at.start : at.end]))
-                while (batch := batches.next_batch()) is not None:
-                    found += [("journal", (one.key or b"") + b"\0" + (one.value or b"")) for one in batch]
+            batches = [
+                (names.get(at.topic, "?"), bytes(view[at.start : at.end])) for at in batches_of(contents)
+            ]
+        for topic, batch in batches:
+            found += await _texts_of("journal of ", topic, list(_records_in(batch)), keys)
     return found
 
 
-def read_files(folder: Path, *suffixes: str) -> list[Text]:
-    """Return the contents of files: of Parquet files the rows, of others what is in them."""
+def _records_in(raw: bytes) -> Iterator[RecordedMessage]:
+    batches = MemoryRecords(raw)
+    while (batch := batches.next_batch()) is not None:
+        for one in batch:
+            headers = [(name, value or b"") for name, value in one.headers]
+            yield RecordedMessage(one.offset, one.timestamp, one.key, one.value, headers)
+
+
+def read_files(folder: Path) -> list[Text]:
+    """Return the cells of Parquet files."""
+    import polars as pl  # noqa: PLC0415  # only where there is one
+
     found: list[Text] = []
-    for path in sorted(one for one in folder.rglob("*") if one.suffix in suffixes):
-        if path.suffix == ".parquet":
-            import polars as pl  # noqa: PLC0415  # only where there is one
-
-            for row in pl.read_parquet(path).iter_rows():
-                cells = [one if isinstance(one, bytes) else str(one).encode() for one in row]
-                found.append((f"{path.suffix} files", b"\0".join(cells)))
-        elif zipfile.is_zipfile(path):
-            continue
-        else:
-            found.append((f"{path.suffix} files", path.read_bytes()))
+    for path in sorted(folder.rglob("*.parquet")):
+        rows = pl.read_parquet(path).iter_rows()
+        found += [("parquet files", b"\0".join(map(_cell, row))) for row in rows]
     return found
+
+
+def _cell(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def read_tables(path: Path) -> list[Text]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from resegment.agents.batch import Message, RecordedMessage
-from resegment.agents.deciding.merging import facts_in
+from resegment.agents.deciding.merging import AccountFacts
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.identities.records import IdentityRecord, Settled, encode_identity_record
@@ -116,7 +116,9 @@ class Prefix:
         raise AssertionError(f"{account} does not come to be as wanted")
 
     async def facts(self, account: str, upto: int) -> Sequence[Fact]:
-        return list(facts_in(self.logs[self.partition_of(account)][:upto], account))
+        found = AccountFacts(account)
+        found.take(self.logs[self.partition_of(account)][:upto])
+        return found.facts
 
     async def handed_over(self, alias: str, account: str, at: int) -> None:
         """Do nothing: there is no router."""

@@ -223,19 +223,37 @@ def _forward(fact: Fact, alias: str, identity: Identity) -> Fact:
     return replace(fact, account=identity.into, via=(*fact.via, (alias, identity.op)))
 
 
-def facts_in(records: Iterable[Record], account: str) -> Iterator[Fact]:
-    """Yield the facts among records of a partition that came to an account, those that were joined to it included."""
-    key = account.encode()
-    for record in records:
-        if not is_readable(record) or record.value is None:
-            continue
-        with suppress(msgspec.DecodeError):  # the segmenter set it aside
-            if record.key == key:
-                yield decode_fact(record.value)
-            elif record.key is None and is_step(record):
-                step = decode_step(record.value)
-                if step.step == "join" and step.account == account:
-                    yield from unpack_facts(step.facts)
+class AccountFacts:
+    """Collects the facts in a partition's log that came to an account, those that were joined to it included.
+
+    What came before the account was forgotten, and until that was lifted, is left out.
+    """
+
+    def __init__(self, account: str) -> None:
+        self.facts: list[Fact] = []
+        self._account, self._key, self._gone = account, account.encode(), False
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Take the next records."""
+        for record in records:
+            if not is_readable(record) or record.value is None:
+                continue
+            with suppress(msgspec.DecodeError):  # the segmenter set it aside
+                if record.key == self._key and not self._gone:
+                    self.facts.append(decode_fact(record.value))
+                elif record.key is None and is_step(record):
+                    self._carry_out(decode_step(record.value))
+
+    def _carry_out(self, step: Step) -> None:
+        if step.account != self._account:
+            return
+        if step.step == "join" and not self._gone:
+            self.facts += unpack_facts(step.facts)
+        elif step.step == "forget":
+            self.facts.clear()
+            self._gone = True
+        elif step.step == "lift":
+            self._gone = False
 
 
 class FoldedFacts:

@@ -11,7 +11,7 @@ import structlog
 
 from resegment.agents.batch import Batch, Message, Publisher
 from resegment.agents.deciding.folding import begins_at_its_beginning
-from resegment.agents.deciding.merging import facts_in
+from resegment.agents.deciding.merging import AccountFacts
 from resegment.errors import FatalError
 from resegment.identity.merges import Operation
 from resegment.schemas.definitions.marks import decode_changeover
@@ -86,16 +86,16 @@ class LivePrefix:
 
     async def facts(self, account: str, upto: int) -> Sequence[Fact]:
         number, source = self.partition_of(account), self._source
-        found: list[Fact] = []
+        found = AccountFacts(account)
         async with reading(source.bootstrap, self.signals, [number], security=source.security) as reader:
             async for records in reader.to_end():
                 wanted = [one for one in records if one.offset < upto]
                 if not wanted:
                     break
                 kept = await leave_out(source.ahead, Batch(self.signals, number, wanted))
-                found += facts_in(kept, account)
+                found.take(kept)
                 await asyncio.sleep(0)
-        return found
+        return found.facts
 
     async def handed_over(self, alias: str, account: str, at: int) -> None:
         (state,) = await self._reader.states([alias])

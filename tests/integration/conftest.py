@@ -43,9 +43,9 @@ QUICK = {
     "test_what_java_sends_in_both_modes_arrives": {"apache"},
     "test_each_command_runs_and_each_probe_is_answered": {"apache"},
     "test_a_forgotten_account_is_nowhere_and_stays_away_until_that_is_lifted": {"embedded"},
-    "test_aliases_are_forgotten_with_their_account_and_not_alone": {"embedded"},
+    "test_aliases_are_forgotten_with_their_account_and_not_alone": set(),
     "test_after_a_forget_the_person_is_nowhere_readable_and_the_control_is_everywhere": {"embedded"},
-    "test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable": {"embedded"},
+    "test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable": set(),
 }
 """Tests to which the servers are nearly all one: those that run always; the others run with the faults."""
 

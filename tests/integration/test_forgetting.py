@@ -6,12 +6,17 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from resegment.archive.archive import Archive
+from resegment.archive.storage import Storage
+from resegment.embedded.servers import embedded
 from resegment.schemas.identities.records import Forget, Lift, Merge
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.routing import RoutedState
@@ -19,6 +24,7 @@ from resegment.settings import Settings
 from resegment.state.keys.keyring import make_keys
 from resegment.state.keys.opening import open_key_store, read_operator_key
 from resegment.state.sinks.people import PeopleStore, Person
+from resegment.streams.archiving.archiver import ArchivedPrefix, Archiver
 from resegment.streams.forgetting.places import AccountPlaces
 from resegment.streams.forgetting.requests import (
     ForgetRefused,
@@ -33,8 +39,19 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.recovery.replay import LogSource
 from resegment.streams.recovery.verify import hold_ledgers, verify_ledgers
 from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.tables.writer import TabledPrefix, TablesWriter
 from resegment.streams.worker.worker import Worker
-from tests.forgetting import Text, places_of, read_redis, read_snapshot, read_topics
+from resegment.tables.duck import Duck
+from tests.forgetting import (
+    Text,
+    places_of,
+    read_files,
+    read_journal,
+    read_redis,
+    read_snapshot,
+    read_tables,
+    read_topics,
+)
 from tests.integration.conftest import Stack
 from tests.integration.test_applying import PARTITIONS, Prefix
 from tests.integration.test_merging import definition
@@ -174,7 +191,7 @@ async def sealed(stack: Stack) -> AsyncIterator[tuple[Prefix, ProcessKeys]]:
     settings = Settings(
         prefix=f"sealed{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", keys=stack.redis_url,
         key=KEY, keys_allow_loss=True, **kafka,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     await make_keys(open_key_store(settings), read_operator_key(settings))
     worker = Worker(settings, definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
     client, keys = Redis.from_url(stack.redis_url), ProcessKeys(settings)
@@ -189,43 +206,80 @@ async def sealed(stack: Stack) -> AsyncIterator[tuple[Prefix, ProcessKeys]]:
             await client.aclose()
 
 
-async def everything(prefix: Prefix, keys: ProcessKeys) -> list[Text]:
-    """Return all that is kept, but the events as they were sent: their topics keep these until their retention."""
-    client, topics = prefix.client, prefix.topics
-    sent = {one.name for one in topics.triggers}
-    read = await read_topics(prefix.stack.bootstrap, topics, keys)
-    found = [one for one in read if one[0] not in sent]
-    found += await read_redis(client, topics.prefix)
+@asynccontextmanager
+async def keeping(stack: Stack, folder: Path) -> AsyncIterator[Stack]:
+    """Return an embedded instance that keeps its log on disk, or the other servers as they are."""
+    if stack.name != "embedded":
+        yield stack
+        return
+    async with embedded(folder / "instance", keeps=True) as both:
+        yield Stack("embedded", both.bootstrap, both.redis_url)
+
+
+async def keep_outside(prefix: Prefix, keys: ProcessKeys, folder: Path) -> None:
+    """Archive the prefix, and write it to tables."""
+    bootstrap, topics = prefix.stack.bootstrap, prefix.topics
+    archived = ArchivedPrefix(topics, PARTITIONS, "wall", bootstrap, {})
+    await Archiver(Storage(str(folder / "archive")), archived, timedelta(minutes=1)).run(None)
+    store = Duck(str(folder / "tables.duckdb"))
+    store.migrate()
+    tabled = TabledPrefix(topics, PARTITIONS, bootstrap, {}, keys=keys)
+    try:
+        await TablesWriter(store, tabled, timedelta(days=90)).run(None)
+    finally:
+        store.close()
+
+
+async def kept_by(prefix: Prefix, keys: ProcessKeys) -> list[Text]:
+    """Return what Kafka and Redis keep, but the events as they were sent: their topics keep these until their retention."""
+    sent = {one.name for one in prefix.topics.triggers}
+    found = await read_topics(LogSource(prefix.stack.bootstrap, prefix.topics, {}), keys)
+    found += await read_redis(prefix.client, prefix.topics.prefix)
+    return [one for one in found if one[0] not in sent]
+
+
+async def everything(prefix: Prefix, keys: ProcessKeys, folder: Path) -> list[Text]:
+    """Return that, and what an archive, tables, the journal and a snapshot keep."""
+    topics = prefix.topics
+    await keep_outside(prefix, keys, folder)
+    sent = {f"journal of {one.name}" for one in topics.triggers}
+    found = await kept_by(prefix, keys)
+    archive = Archive.open(Storage(str(folder / "archive")))
+    found += await read_topics(LogSource("", topics, {}, archive=archive), keys)
+    found += read_files(folder / "archive") + read_tables(folder / "tables.duckdb")
     if prefix.stack.name == "embedded":
-        found += await read_snapshot(client)
-    return found
+        found += await read_snapshot(prefix.client)
+    found += await read_journal(folder / "instance" / "journal", keys)
+    return [one for one in found if one[0] not in sent]
 
 
 def of(account: str, person: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return events that name a person in everything that the prefix keeps."""
-    lost = {"account": account, "action": "positive_reply", "person": person, "deal": f"deal of {person}"}
-    hired = {"account": account, "change": "opened", "title": f"Reports to {person}", "person": person}
+    """Return events that name a person in personal fields, one of them refused."""
+    about = {"account": account, "person": person}
     return [
         ("funding", {"account": account}),
-        ("leadership", {"account": account, "person": person, "title": "CTO", "change": "joined"}),
-        ("hiring", hired),
-        ("outcome", lost),
-        (
-            "engagement",
-            {"account": account, "person": person, "url": f"https://x.com/{person}", "action": "visit"},
-        ),
+        ("leadership", {**about, "title": f"Deputy of {person}", "change": "joined"}),
+        ("leadership", {**about, "change": 7}),  # a dead letter
+        ("hiring", {**about, "change": "opened"}),
+        ("outcome", {**about, "action": "positive_reply"}),
+        ("engagement", {**about, "url": f"https://x.com/{person}", "action": "visit"}),
     ]
 
 
 async def test_after_a_forget_the_person_is_nowhere_readable_and_the_control_is_everywhere(
-    stack: Stack,
+    stack: Stack, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gone, control = "Zebedee Quill", "Ottoline Marsh"
-    async with sealed(stack) as (prefix, keys):
+    async with keeping(stack, tmp_path) as kept, sealed(kept) as (prefix, keys):
         await prefix.send(*of("acme.com", gone), *of("b.com", control))
-        before = await everything(prefix, keys)
+        before = await everything(prefix, keys, tmp_path)
         places = places_of(before, control)
-        assert {prefix.topics.signals.name, "redis accounts", "redis ledgers"} <= places
+        topics = prefix.topics
+        assert {
+            *(topics.signals.name, topics.dead_letters.name, topics.routing_events.name),
+            *(f"archived {topics.signals.name}", "redis accounts", "redis ledgers"),
+            *({f"journal of {topics.signals.name}", "snapshot"} if stack.name == "embedded" else ()),
+        } <= places
         assert places_of(before, gone) == places
         ring = await keys.ring()
         asked = await request_forget(
@@ -234,18 +288,23 @@ async def test_after_a_forget_the_person_is_nowhere_readable_and_the_control_is_
         assert asked.outcome == "done"
         ring.drop()  # type: ignore[union-attr]
         assert await prefix.worker.drain(60.0)
-        after = await everything(prefix, keys)
+        after = await everything(prefix, keys, tmp_path)
         assert places_of(after, gone) == set()
         assert places_of(after, control) == places
+        logged = capfd.readouterr()
+        assert gone not in logged.out + logged.err
+        assert control not in logged.out + logged.err
         await prefix.send(*of("acme.com", gone))  # late
-        assert places_of(await everything(prefix, keys), gone) == set()
+        assert places_of(await kept_by(prefix, keys), gone) == set()
 
 
-async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(stack: Stack) -> None:
+async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(
+    stack: Stack, tmp_path: Path
+) -> None:
     gone, control = "Zebedee Quill", "Ottoline Marsh"
     async with sealed(stack) as (prefix, keys):
         await prefix.send(*of("acme.com", gone), *of("acme.com", control))
-        before = await everything(prefix, keys)
+        before = await everything(prefix, keys, tmp_path)
         assert places_of(before, gone) == places_of(before, control)
         ring = await keys.ring()
         assert ring is not None
@@ -255,11 +314,11 @@ async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(
         assert asked.outcome == "done"
         ring.drop()
         assert await prefix.worker.drain(60.0)
-        after = await everything(prefix, keys)
+        after = await everything(prefix, keys, tmp_path)
         assert places_of(after, gone) == set()
         assert {prefix.topics.signals.name, "redis accounts", "redis ledgers"} <= places_of(after, control)
-        await prefix.send(*of("acme.com", gone))
-        assert places_of(await everything(prefix, keys), gone) == set()
+        await prefix.send(*of("acme.com", gone))  # late
+        assert places_of(await kept_by(prefix, keys), gone) == set()
         (state,) = await prefix.reader.states(["acme.com"])
         assert state is not None
         assert state.membership.segment == "both"

@@ -24,7 +24,7 @@ from resegment.streams.forgetting.forgetting import destroy_keys
 from resegment.streams.forgetting.requests import name_persons
 from tests.builders import Rig, facts_of, one_version
 from tests.merging import Prefix
-from tests.oracle.cases import day, funding, hiring, segments
+from tests.oracle.cases import day, funding, hiring, segments, snapshot
 from tests.oracle.generate import generate
 from tests.sealing import new_keyring, seal_all, with_persons
 
@@ -139,6 +139,15 @@ async def test_a_second_forget_is_refused_and_an_alias_is_forgotten_with_its_acc
     send(prefix, funding(day(3), account="acme.com"))
     await prefix.settle()
     assert (prefix.segment("acme.com"), prefix.segment("b.com")) == (None, "funded")
+
+
+async def test_a_merge_after_the_undo_gives_the_account_no_forgotten_fact() -> None:
+    prefix = await prefix_of(funding(day(0), account="acme.com"), snapshot(day(0), account="b.com"))
+    await forget(prefix, "acme.com")
+    await lift(prefix, "acme.com")
+    send(prefix, hiring(day(2), account="acme.com"))
+    await ask(prefix, Merge(alias="acme.com", account="b.com", at=prefix.clock + 1))
+    assert prefix.segment("b.com") == "hiring"
 
 
 async def test_nothing_is_merged_with_a_forgotten_account() -> None:
