@@ -13,6 +13,8 @@ from resegment.errors import TransientError
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact
 from resegment.schemas.logs.state_log import StateWrite, open_log
+from resegment.schemas.privacy.envelope import is_sealed
+from resegment.schemas.privacy.facts import SEALED
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
@@ -125,8 +127,9 @@ class Timeline:
         return self.eras[self._place_at(t)]
 
     def receive(self, fact: Fact) -> Fact:
-        """Return the fact as the version of the instant at which it became known keeps it."""
-        return drop_fields(fact, self.at(fact.recorded).definition.dropped)
+        """Return the fact as the version of the instant at which it became known keeps it; a sealed one stays as it is."""
+        dropped = self.at(fact.recorded).definition.dropped
+        return drop_fields(fact, dropped) if dropped and not is_sealed(fact.data.get(SEALED)) else fact
 
     def _place_at(self, t: int) -> int:
         return max(0, bisect_right(self._starts, t) - 1)

@@ -291,6 +291,20 @@ async def test_a_retracted_fact_is_found_though_its_record_names_a_person() -> N
     assert b"jane" not in b"".join(map(encode_fact, sealed))
 
 
+async def test_fields_that_are_never_kept_are_dropped_from_sealed_facts_too() -> None:
+    file = {**FILE, "privacy": {"drop": ["url", "sealed"]}}
+    keys = await new_keyring()
+    facts = facts_of(
+        [{**visit_of("acme.com", "1"), "data": {"person": "Jane Doe", "url": "x", "action": "a"}}]
+    )
+    plain, sealed = Rig(file), await sealed_rig(file, keys)
+    await run(plain, [signals(facts)])
+    await run(sealed, [signals(await seal_all(keys, facts))])
+    assert sealed.states() == plain.states()
+    assert sealed.changes == plain.changes
+    assert plain.changes
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_merges_pass_sealed_facts_on_and_come_to_the_same(seed: int) -> None:
     _, events, *_ = generate(seed)
