@@ -46,7 +46,7 @@ class SinkReporter:
             )
             log.debug("command carried out", **about, outcome=outcome)
         elif outcome == "partial":
-            log.warning("command carried out in part", **about, contacts=_count(done))
+            log.warning("command carried out in part", **about, outcomes=_count(done))
         elif job.refused is not None:
             log.error(
                 "command not carried out: it is in the dead letters", **about, reason=job.refused.reason
