@@ -198,24 +198,21 @@ class Identities:
     def _lift(self, record: Lift) -> None:
         number, account = self.taken, record.account
         known = self.forgotten_persons.get(account, {})
-        if (record.persons and not known.keys() & {*record.persons}) or (
-            not record.persons and account not in self.forgotten
-        ):
-            self.refused[number] = (
-                f"{account} is not forgotten" if not record.persons else "nobody is forgotten"
-            )
+        forgets = {known[one] for one in record.persons if one in known}
+        if not (forgets if record.persons else account in self.forgotten):
+            what = "the person" if record.persons else account
+            self.refused[number] = f"{what} is not forgotten"
             return
         path = (account, *self.aliases_of(account))
-        if record.persons:
-            for one in record.persons:
-                known.pop(one, None)
-        else:
+        persons = tuple(one for one, forget in known.items() if forget in forgets)
+        for one in persons:  # a person's other spellings too
+            del known[one]
+        if not persons:
             for one in path:
                 self.forgotten.pop(one, None)
                 self.lifted[one] = record.at
-        self.operations[number] = Operation(
-            number, "lift", account, account, record.at, record.author, path, record.persons
-        )
+        about = record.at, record.author, path, persons
+        self.operations[number] = Operation(number, "lift", account, account, *about)
 
     def _settle(self, record: Settled) -> None:
         if record.op in self.resolutions:

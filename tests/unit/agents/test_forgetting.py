@@ -150,6 +150,18 @@ async def test_a_merge_after_the_undo_gives_the_account_no_forgotten_fact() -> N
     assert prefix.segment("b.com") == "hiring"
 
 
+async def test_the_undo_of_one_spelling_lifts_all_that_were_forgotten_with_it() -> None:
+    prefix = await prefix_of(funding(day(0), account="acme.com"))
+    await forget(prefix, "acme.com", "ann lee", "ann@acme.com")
+    await forget(prefix, "acme.com", "bo")
+    await ask(prefix, Lift(account="acme.com", at=prefix.clock + 1, persons=("ann@acme.com",)))
+    assert set(prefix.identities.forgotten_persons["acme.com"]) == {"bo"}
+    lifted = prefix.identities.operations[max(prefix.identities.operations)]
+    assert set(lifted.persons) == {"ann lee", "ann@acme.com"}
+    await ask(prefix, Lift(account="acme.com", at=prefix.clock + 1, persons=("ann@acme.com",)))
+    assert prefix.identities.refused[prefix.identities.taken] == "the person is not forgotten"
+
+
 async def test_nothing_is_merged_with_a_forgotten_account() -> None:
     prefix = await prefix_of(funding(day(0), account="acme.com"), hiring(day(1), account="b.com"))
     await forget(prefix, "acme.com")
