@@ -12,6 +12,7 @@ import structlog
 from resegment.archive.lease import ArchiveBusy
 from resegment.archive.storage import Storage
 from resegment.errors import ResegmentError
+from resegment.redaction import tell_error
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.refused_records import RefusedRecords
 from resegment.streams.archive_report import ArchiveReports
@@ -133,7 +134,7 @@ async def _keep_on(run: ArchiveRun, stop: asyncio.Event) -> None:
             said = error.message
             await _tell(run, error.message)
         except Exception as error:  # the worker's work does not rest on it
-            problem = f"it failed: {error!r}"
+            problem = f"it failed: {tell_error(error)}"
             if problem != said:
                 log.exception("nothing is archived for now")
             said = problem

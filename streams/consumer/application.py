@@ -14,6 +14,7 @@ from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 
 from resegment.errors import FatalError
+from resegment.redaction import tell_error
 from resegment.streams.kafka.group_offsets import enable_leaving
 from resegment.streams.kafka.unpacking import FetchResult
 from resegment.streams.shutdown import STOPPED_WITHIN, Stopping
@@ -27,7 +28,7 @@ class WorkerCrashed(FatalError):
 
     def __init__(self, cause: BaseException | None) -> None:
         super().__init__(
-            f"stream processing ended: {cause!r}",
+            f"stream processing ended: {None if cause is None else tell_error(cause)}",
             remedy="See the log for what went wrong. If the worker ends the same way after a restart, report it with the log.",
         )
         self.cause = cause

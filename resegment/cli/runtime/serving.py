@@ -14,6 +14,7 @@ from resegment.cli.runtime.signals import Stop, ending, first_of
 from resegment.cli.runtime.stack import Stack
 from resegment.errors import ResegmentError
 from resegment.http.server import build, health_of, serving
+from resegment.redaction import tell_error
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.streams.shutdown import Stopping
@@ -30,7 +31,7 @@ class WorkerEnded(ResegmentError):
 
     def __init__(self, cause: BaseException) -> None:
         known = isinstance(cause, ResegmentError)
-        what = cause.message if isinstance(cause, ResegmentError) else repr(cause)
+        what = cause.message if isinstance(cause, ResegmentError) else tell_error(cause)
         remedy = cause.remedy if isinstance(cause, ResegmentError) else None
         super().__init__(
             f"the worker stopped: {what}",
