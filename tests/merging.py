@@ -108,6 +108,11 @@ class Prefix:
         state = self.state(account)
         return Identity() if state is None or state.identity is None else state.identity
 
+    async def sequence(self, account: str) -> int:
+        self._interrupt()
+        state = self.state(account)
+        return 0 if state is None else state.sequence
+
     async def until(self, account: str, reached: Callable[[Identity], bool]) -> None:
         for _ in range(100_000):
             if reached(await self.identity(account)):

@@ -40,6 +40,7 @@ def carry_out(
         case "lift":
             if identity.forgets < step.op:
                 account.state.identity = replace(identity, forgotten=False, forgets=step.op)
+                account.state.sequence = max(account.state.sequence, step.sequence)
             return NOTHING
         case "hold":
             return _hold(timeline, account, identity, step, record.offset, at)
@@ -104,6 +105,7 @@ def _renew(
     state.identity = replace(identity, mode="", kept=(), held=None)
     state.membership = Membership(step.segment, step.entered, step.left)
     state.at, state.before, state.change = -1, None, None
+    state.sequence = max(state.sequence, step.sequence)
     cause = Cause(forgotten="person")
     if facts:
         decisions = [_explain(one) for one in timeline.refill(account, facts, at, clock)]

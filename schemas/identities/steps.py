@@ -34,6 +34,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `renew`: these facts, and those that waited, are all that is known of the account, and it keeps its membership:
       `segment`, since when (`entered`), and when it `left` others.
 
+    `lift` and `renew` say how often the account had changed before (`sequence`): a replay does not see all of that.
+
     `facts` are packed; `more` says that a step with the rest of them follows.
     """
 
@@ -46,6 +48,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     segment: str | None = None
     entered: int = 0
     left: dict[str, int] = {}
+    sequence: int = 0
 
 
 _step_decoder: Final = msgspec.json.Decoder(Step)

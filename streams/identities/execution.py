@@ -42,6 +42,10 @@ class World(Protocol):
         """Return what merges do to the account now."""
         ...
 
+    async def sequence(self, account: str) -> int:
+        """Return the number of the latest change of an account."""
+        ...
+
     async def until(self, account: str, reached: Callable[[Identity], bool]) -> None:
         """Return once the identity of the account is as wanted."""
         ...
@@ -109,7 +113,8 @@ async def _lift(world: World, operation: Operation) -> None:
     await world.allow(operation)
     for account in () if operation.persons else operation.path:
         if (await world.identity(account)).forgets < number:
-            await _send(world, operation, "lift", account, "")
+            changes = await world.sequence(account)
+            await _send(world, operation, "lift", account, "", sequence=changes)
         await world.until(account, lambda one: one.forgets >= number)
 
 
@@ -125,7 +130,8 @@ async def _forget_persons(world: World, operation: Operation) -> None:
         if held.mode == "held" and held.op == number:
             known = await world.facts(account, held.offset)
             facts = [one for one in known if counts(one, held)]
-            await _send(world, operation, "renew", account, "", facts, held.held or Membership())
+            member, changes = held.held or Membership(), await world.sequence(account)
+            await _send(world, operation, "renew", account, "", facts, member, changes)
             await world.until(account, lambda one: one.op != number or one.mode != "held")
         await world.unrouted(account, number, operation.at)
     await world.clear(operation)
@@ -181,6 +187,7 @@ async def _send(
     other: str,
     facts: Sequence[Fact] = (),
     member: Membership = NOWHERE,
+    sequence: int = 0,
 ) -> None:
     """Append a step to the log of its account; with many facts, in several records."""
     *first, last = _divide(facts)
@@ -198,6 +205,7 @@ async def _send(
             segment=member.segment,
             entered=member.entered,
             left=member.left,
+            sequence=sequence,
         )
     )
     partition = world.partition_of(account)

@@ -80,6 +80,10 @@ class LivePrefix:
         (state,) = await self._reader.states([account])
         return Identity() if state is None or state.identity is None else state.identity
 
+    async def sequence(self, account: str) -> int:
+        (state,) = await self._reader.states([account])
+        return 0 if state is None else state.sequence
+
     async def until(self, account: str, reached: Callable[[Identity], bool]) -> None:
         while not reached(await self.identity(account)):  # noqa: ASYNC110  # it is Redis that knows
             await asyncio.sleep(LOOKED_AT)
