@@ -78,6 +78,8 @@ class PrefixInMemory:
         self._news = asyncio.Event()
         self._shadow = ShadowWatch(self._compare_shadow, self._start)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.behind = 0
+        """How many records the shadow has not judged."""
         self.unjudged: set[str] = set()
         """Accounts that the shadow has not judged."""
         self.comparing = asyncio.Event()
@@ -219,7 +221,7 @@ class PrefixInMemory:
             return ShadowedAccount(shadow.apply.version, engine, at, None)
         account = self._relearn(shadow.timeline, name)
         engine.evaluate(account, at)
-        return ShadowedAccount(shadow.apply.version, engine, at, account, 3)
+        return ShadowedAccount(shadow.apply.version, engine, at, account, self.behind)
 
     async def sample(self) -> Sample:
         found: dict[Any, Counter[bool | None]] = {part: Counter() for part in self.engine.program.conditions}

@@ -64,9 +64,9 @@ class ShadowedAccount:
         """The segment under the shadow."""
         return None if self.account is None else self.account.state.membership.segment
 
-    def moves(self, segment: str | None) -> bool:
-        """Whether the shadow has the account elsewhere than in this segment of the version in force."""
-        return self.renamed.get(segment or "", segment) != self.segment
+    def moves(self, segment: str | None) -> bool | None:
+        """Whether the shadow has the account elsewhere than in this segment of the version in force; None while it lags."""
+        return None if self.behind else self.renamed.get(segment or "", segment) != self.segment
 
 
 class ShadowWatch:

@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -28,11 +29,13 @@ from resegment.segmentation.definition import Content
 from resegment.sources.files.reader import Refusals, read_events
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
+from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.applying.apply import apply_version
 from resegment.streams.definitions.applying.requests import ApplyConnection, ApplyRequest
 from resegment.streams.definitions.content import compile_content
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.outcomes.files import read_dataset_files
+from resegment.streams.worker.worker import Worker
 from tests.chromium import Visit, visiting
 from tests.console import PrefixInMemory
 from tests.integration.test_console import PAGES, Shown, replayed
@@ -80,8 +83,25 @@ async def begin_shadow(shown: Shown) -> None:
             request = ApplyRequest(compile_content(Content(segments, before.lists)), kind="shadow")
             await apply_version(connection, request)
         assert await worker.drain(60)
+        await _wait_for_shadow(client, worker)
     finally:
         await client.aclose()
+
+
+async def _wait_for_shadow(client: Redis, worker: Worker) -> None:
+    """Wait until the shadow has judged all that was decided."""
+    name, partitions = worker.topics.prefix, worker.settings.partitions
+    live, judged = (
+        PrefixReader(client, name, partitions),
+        PrefixReader(client, name, partitions, stage="shadow"),
+    )
+    async with asyncio.timeout(60):
+        for number in range(partitions):
+            while True:
+                both = await live.position(number), await judged.position(number)
+                if both[0] is None or (both[1] is not None and both[1].offset >= both[0].offset):
+                    break
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

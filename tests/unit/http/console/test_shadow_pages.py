@@ -92,11 +92,15 @@ async def test_an_account_has_its_segment_under_the_shadow_and_why(
     page = await read(http, "/accounts/umbrella.com")
     assert "<strong>move from not-now to established</strong>" in page
     assert "employees &gt;= 40" in page
-    assert "has yet to judge 3 records of its partition" in page
     twin = (await http.get("/accounts/umbrella.com?format=json")).json()["shadow"]
     assert (twin["version"], twin["moves"], twin["segment"]) == (2, True, "established")
     assert "it would stay in hiring-now" in await read(http, "/accounts/acme.com")
     assert "Under the shadow" not in await read(http, "/accounts/acme.com?at=2026-03-25T00:00:00Z")
+    shadowed.behind = 3
+    page = await read(http, "/accounts/umbrella.com")
+    assert "has it in established. That may change: it has yet to judge 3 records" in page
+    assert "<strong>move from" not in page
+    assert (await http.get("/accounts/umbrella.com?format=json")).json()["shadow"]["moves"] is None
     shadowed.unjudged.add("acme.com")
     assert "has not judged it yet" in await read(http, "/accounts/acme.com")
 
