@@ -277,7 +277,7 @@ async def test_after_a_forget_the_person_is_nowhere_readable_and_the_control_is_
         topics = prefix.topics
         assert {
             *(topics.signals.name, topics.dead_letters.name, topics.routing_events.name),
-            *(f"archived {topics.signals.name}", "redis accounts", "redis ledgers"),
+            *(f"archived {topics.signals.name}", "redis ledgers"),
             *({f"journal of {topics.signals.name}", "snapshot"} if stack.name == "embedded" else ()),
         } <= places
         assert places_of(before, gone) == places
@@ -316,7 +316,7 @@ async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(
         assert await prefix.worker.drain(60.0)
         after = await everything(prefix, keys, tmp_path)
         assert places_of(after, gone) == set()
-        assert {prefix.topics.signals.name, "redis accounts", "redis ledgers"} <= places_of(after, control)
+        assert {prefix.topics.signals.name, "redis ledgers"} <= places_of(after, control)
         await prefix.send(*of("acme.com", gone))  # late
         assert places_of(await kept_by(prefix, keys), gone) == set()
         (state,) = await prefix.reader.states(["acme.com"])
