@@ -93,7 +93,7 @@ async def request_forget(
 ) -> Asked:
     """Record what is to be forgotten, destroy its keys, and wait up to `patience` seconds for workers.
 
-    What is asked for already is not recorded again; if it is not complete, this waits for it. Raises ForgetRefused,
+    What is asked for already is not recorded again, but its keys are destroyed again; if it is not complete, this waits for it. Raises ForgetRefused,
     TopicUnreadable, PublishFailed and StoreUnavailable.
     """
     async with reading_identities(connection.bootstrap, connection.topics, connection.security) as reader:
@@ -116,6 +116,8 @@ async def request_forget(
             await write_identity(connection.publisher, connection.topics, wish)
         else:
             before = number - 1
+            if ring is not None:  # a backup of the key store may have brought them back
+                await destroy_keys(ring, identities.operations[number])
             if number in identities.settled:
                 return Asked(identities.operations[number], "nothing")
         return await _await(reader, identities, wish, before, number, patience)
