@@ -358,6 +358,7 @@ class Pipeline:
         await self.alerts.fires("ResegmentNotFresh")
         await self.alerts.fires("ResegmentLag")
         await server.start()
+        await self.run.client.connection_pool.disconnect()  # to the server that was
         await self.alerts.goes_out("ResegmentServersAway")
         await self.alerts.goes_out("ResegmentNotFresh")
         await self.alerts.goes_out("ResegmentLag")
