@@ -33,6 +33,8 @@ class Task(msgspec.Struct, frozen=True):
     clock: str = "facts"
     guarantee: str = ""
     """What a peer that can choose is to guarantee."""
+    commit_every: int = 0
+    """After how many events such a peer commits; 0: as it does by default."""
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -26,6 +26,8 @@ from resegment.streams.kafka.topic_reader import reading
 ROUNDS: Final = 2
 """How many times each participant runs, at least: one figure says nothing about the noise of the machine."""
 EXACTLY_ONCE: Final = "exactly-once"
+TOGETHER: Final = 1_000
+"""The events between two commits of the job by hand."""
 
 Moved = Counter[tuple[str, str | None, str, str]]
 """Account, from, to and event of each change by the hand-written rules, and how many times it was made."""
@@ -177,6 +179,17 @@ class Comparison:
                 name, "peers.quix", turn, given.moved, program=(str(python), str(script))
             )
 
+        async def often(name: str, turn: int) -> Figures:
+            script = Path(__file__).with_name("quix.py")
+            return await self._drain(
+                name,
+                "peers.quix",
+                turn,
+                given.moved,
+                program=(str(python), str(script)),
+                commit_every=TOGETHER,
+            )
+
         async def stock(name: str, turn: int) -> Figures:
             return await self._drain(name, "peers.stock", turn, given.few, events=given.few_events)
 
@@ -188,6 +201,7 @@ class Comparison:
         add("whole pipeline", "exactly-once effect", whole)
         if python is not None:
             add("Quix Streams", "exactly once within Kafka", quix)
+            add("Quix, as often", "exactly once within Kafka", often)
         if given.few_events:
             add("stock faust", "at least once", stock)
         return found
@@ -216,12 +230,13 @@ class Comparison:
         *,
         events: int | None = None,
         program: tuple[str, ...] | None = None,
+        commit_every: int = 0,
     ) -> Figures:
         bench = self.bench
-        prefix = f"{bench.prefix}-{module.rpartition('.')[2]}-{turn}"
+        prefix = f"{bench.prefix}-{module.rpartition('.')[2]}-{commit_every}-{turn}"
         total = bench.plan.accounts + bench.plan.triggers
         source = self._topic if events is None else self._few
-        task = bench.task(prefix, source, events or total, guarantee=EXACTLY_ONCE)
+        task = bench.task(prefix, source, events or total, guarantee=EXACTLY_ONCE, commit_every=commit_every)
         figures = await bench.drain(name, module, task, program=program)
         found = await read_moves(bench.servers.bootstrap, f"{prefix}.segment-changes")
         return replace(figures, verdict=judge(found, moved))

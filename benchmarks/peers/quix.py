@@ -51,6 +51,7 @@ def run(task: dict[str, Any]) -> None:
             auto_offset_reset="earliest",
             processing_guarantee=task["guarantee"],
             state_dir=folder,
+            commit_every=task["commit_every"],  # 0: every 5 seconds
             loglevel=logging.WARNING,
             # the embedded broker answers the first join after half of it
             consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 2_000},
