@@ -37,7 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NUMBERS = count()
 PARTITIONS = 2
 FILE = segments(
-    reached={"event": "engagement", "where": {"person": "Philippa Featherstonehaugh"}, "count": ">= 2"},
+    reached={"event": "engagement", "where": {"person": "Philippa Featherstonehaugh"}, "count": {"gte": 2}},
     spoken={"event": "engagement"},
 )
 
