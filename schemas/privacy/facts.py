@@ -156,12 +156,15 @@ def _words_in(value: Any, words: list[str]) -> list[str]:
 def _is_personal(text: str, words: Sequence[str]) -> bool:
     if "@" in text and find_address(text) is not None:
         return True
-    lower = text.casefold()
+    lower, squeezed = text.casefold(), ""
     for word in words:
-        if word[:SHORTEST] in lower and (
-            word in lower or (len(slug := _squeeze(word)) >= SHORTEST and slug in _squeeze(lower))
-        ):
+        if word in lower:
             return True
+        head = word[:2] if word[:2].isalnum() else word[0]
+        if head in lower and len(slug := _squeeze(word)) >= SHORTEST:  # most are not in it at all
+            squeezed = squeezed or _squeeze(lower)
+            if slug in squeezed:
+                return True
     return False
 
 

@@ -79,10 +79,15 @@ def person_of(data: Mapping[str, Any]) -> str | None:
 
 def normalize_person(text: str) -> str:
     """Return a name or an address in the one spelling that its keys are made from."""
+    return spell_plainly(text)[:MAX_PERSON]
+
+
+def spell_plainly(text: str) -> str:
+    """Return a text of any length as persons in it are spelled by `normalize_person`."""
     if text.isascii():
-        return " ".join(text.lower().split())[:MAX_PERSON]
+        return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.split())[:MAX_PERSON]
+    return " ".join(folded.split())
 
 
 def find_address(text: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.privacy.fields import normalize_person
+from resegment.schemas.privacy.fields import normalize_person, spell_plainly
 
 SHORTEST: Final = 3
 """A spelling of fewer characters is only looked for as a whole: it would be in many texts."""
@@ -27,7 +27,7 @@ class Mentions:
     def are_in(self, value: Any) -> bool:
         """Return whether a value names the person anywhere."""
         if isinstance(value, str):
-            plain = normalize_person(value)
+            plain = spell_plainly(value)
             return any(one == plain or (len(one) >= SHORTEST and one in plain) for one in self.spellings)
         if isinstance(value, bytes):
             return self.are_in(value.decode("utf-8", "replace"))

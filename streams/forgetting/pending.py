@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import msgspec
 
 from resegment.schemas.identities.records import Forget
-from resegment.schemas.privacy.fields import normalize_person
+from resegment.schemas.privacy.fields import normalize_person, spell_plainly
 from resegment.state.keys.keyring import Keyring
 from resegment.state.keys.rotation import pending_label
 
@@ -25,9 +26,12 @@ class PendingForget(msgspec.Struct, frozen=True, kw_only=True):
         return normalize_person(text) in self.spellings
 
     def quotes(self, text: str) -> bool:
-        """Return whether a spelling of the person is in a text."""
-        plain = normalize_person(text) or ""
-        return any(one in plain for one in self.spellings)
+        """Return whether a spelling of the person is in a text, as words of their own: Ann is not in Joanna."""
+        plain = spell_plainly(text)
+        return any(
+            one in plain and re.search(rf"(?<!\w){re.escape(one)}(?!\w)", plain) is not None
+            for one in self.spellings
+        )
 
 
 _decoder: Final = msgspec.json.Decoder(PendingForget)

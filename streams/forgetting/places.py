@@ -65,7 +65,7 @@ class AccountPlaces:
         with answering("delete what is kept of a person"):
             people = people_key(self._prefix, account)
             for field, value in (await self._ask(self._client.hgetall(people))).items():
-                if pending.quotes(field.decode()) or _mentions(value, pending):
+                if _is_called(field.decode(), _unpack(value), pending):
                     await self._ask(self._client.hdel(people, field))
             for key in await self._logs(account):
                 for field, value in (await self._ask(self._client.hgetall(key))).items():
@@ -151,11 +151,20 @@ def _unpack(value: bytes) -> Any:
         return value.decode("utf-8", "replace")
 
 
+def _is_called(key: str, person: Any, pending: PendingForget) -> bool:
+    """Return whether a person to contact is the one: others, whose names are like it, stay with their opt-outs."""
+    said = [one for one in person.values() if isinstance(one, str)] if isinstance(person, dict) else []
+    return any(map(pending.names, (key, _full_name(person), *said)))
+
+
+def _full_name(person: Any) -> str:
+    given = (person.get(name) for name in ("first_name", "last_name")) if isinstance(person, dict) else ()
+    return " ".join(one for one in given if isinstance(one, str) and one)
+
+
 def _is_about(value: Any, pending: PendingForget) -> bool:
     if isinstance(value, str):
         return pending.quotes(value)
     if isinstance(value, dict):
-        said = {name: one for name, one in value.items() if isinstance(one, str)}
-        full = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
-        return pending.quotes(full) or any(_is_about(one, pending) for one in (*value, *value.values()))
+        return pending.quotes(_full_name(value)) or any(_is_about(one, pending) for one in (*value, *value.values()))
     return isinstance(value, list) and any(_is_about(one, pending) for one in value)

@@ -131,6 +131,15 @@ def test_nothing_personal_is_readable_in_a_sealed_fact() -> None:
     assert b'"role":"vp_sales"' in logged
 
 
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [("Jo Li", "team/jo-li-7"), ("Li Wei", "crm_liwei"), ("Jo", "jo-7"), ("O'Hara", "crm/ohara")],
+)
+def test_an_id_is_hidden_that_has_a_name_as_a_slug_and_short_words_hide_none(name: str, record: str) -> None:
+    hides = sealed(replace(person(person=name), id="1", record=record)).record.startswith("h.")
+    assert hides is (name != "Jo")
+
+
 def test_what_repeats_or_retracts_a_fact_still_has_its_hidden_record() -> None:
     told = replace(person(**JANE), id="1", record="Jane Doe")
     again = replace(told, id="2", data={"person": "JANE  doe"})

@@ -121,3 +121,27 @@ async def test_all_of_a_person_is_deleted_by_every_spelling_and_nothing_of_anoth
     assert b"ann@acme.com" not in redis.text()
     assert await redis.hlen(people_key("p", "b.com")) == 2
     assert b"ann@b.com" in redis.text()
+
+
+async def test_who_is_named_like_the_person_keeps_contact_and_opt_out(redis: Hashes) -> None:
+    store = PeopleStore(redis, "p")  # type: ignore[arg-type]
+    await store.keep(
+        "acme.com", "joann@acme.com", Person(at=1, email="joann@acme.com", first_name="Ann", opted_out=True)
+    )
+    pending = PendingForget(wish=Forget(account="acme.com", at=1), spellings=("ann lee", "ann@acme.com"))
+    await AccountPlaces(redis, "p", PARTITIONS).clear_person("acme.com", pending)  # type: ignore[arg-type]
+    assert {one.email for one in await store.read("acme.com")} == {"bo@acme.com", "joann@acme.com"}
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Said so to Ann  LEE.", True),
+        ("x " * 600 + "ann lee", True),
+        ("mailto:ann@acme.com", True),
+        ("joann@acme.com, Ann Leeds", False),
+    ],
+)
+def test_a_text_of_any_length_quotes_a_person_in_words_of_their_own(text: str, quoted: bool) -> None:
+    pending = PendingForget(wish=Forget(account="acme.com", at=1), spellings=("ann lee", "ann@acme.com"))
+    assert pending.quotes(text) is quoted
