@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,9 +71,9 @@ async def export_personal(prefix: ExportedPrefix, wanted: Wanted, now: int) -> F
             wanted.mentions.spellings
         ):  # a spelling may be linked by a fact that was read before
             before = len(wanted.mentions.spellings)
-            async for fact in _facts(prefix, wanted):
+            async for fact in read_facts(prefix, wanted):
                 wanted.mentions.link(fact)
-    facts = [_tell(one) async for one in _facts(prefix, wanted) if wanted.takes(one.account, _tell(one))]
+    facts = [_tell(one) async for one in read_facts(prefix, wanted) if wanted.takes(one.account, _tell(one))]
     changes = await _messages(prefix, prefix.topics.segment_changes, wanted)
     commands = await _messages(prefix, prefix.topics.workflow_commands, wanted)
     letters = await _letters(prefix, prefix.topics.dead_letters, wanted)
@@ -111,7 +111,7 @@ async def _records(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> Any:
             raise
 
 
-async def _facts(prefix: ExportedPrefix, wanted: Wanted) -> Any:
+async def read_facts(prefix: ExportedPrefix, wanted: Wanted) -> AsyncIterator[Fact]:
     """Yield the facts of the accounts as they can be opened: those of forgotten persons are absent."""
     async for records in _records(prefix, prefix.topics.signals, wanted):
         facts = [one for one in _decode(records) if wanted.has_account(one.account)]

@@ -166,5 +166,7 @@ def _is_about(value: Any, pending: PendingForget) -> bool:
     if isinstance(value, str):
         return pending.quotes(value)
     if isinstance(value, dict):
-        return pending.quotes(_full_name(value)) or any(_is_about(one, pending) for one in (*value, *value.values()))
+        return pending.quotes(_full_name(value)) or any(
+            _is_about(one, pending) for one in (*value, *value.values())
+        )
     return isinstance(value, list) and any(_is_about(one, pending) for one in value)

@@ -12,9 +12,7 @@ from msgspec.structs import replace
 from resegment.errors import UserError
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.identities.records import Forget, Lift
-from resegment.schemas.privacy.fields import normalize_person
 from resegment.state.keys.keyring import Keyring
-from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.forgetting.forgetting import destroy_keys
 from resegment.streams.forgetting.pending import PendingForget, keep_pending, new_pending
 from resegment.streams.identities.log import reading_identities, write_identity
@@ -54,27 +52,6 @@ class Asked:
     operation: Operation | None
     outcome: Literal["nothing", "done", "pending"]
     refused: str = ""
-
-
-async def find_spellings(store: PeopleStore, accounts: Iterable[str], person: str) -> tuple[str, ...]:
-    """Return a person's spellings at accounts, normalized: names, e-mail and other addresses that contacts link.
-
-    Raises StoreUnavailable.
-    """
-    first = normalize_person(person)
-    found = dict.fromkeys([first] if first is not None else [])
-    for account in accounts:
-        for one in await store.read(account):
-            ways = [name for way in _ways(one) if (name := normalize_person(way)) is not None]
-            if not found.keys().isdisjoint(ways):
-                found |= dict.fromkeys(ways)
-    return tuple(found)
-
-
-def _ways(person: Person) -> list[str]:
-    """Return how events may call a person."""
-    full = " ".join(filter(None, (person.first_name, person.last_name)))
-    return [one for one in (person.email, full, person.linkedin, person.phone) if one]
 
 
 def name_persons(ring: Keyring, accounts: Iterable[str], spellings: Sequence[str]) -> tuple[str, ...]:

@@ -28,11 +28,11 @@ from resegment.streams.archiving.archiver import ArchivedPrefix, Archiver
 from resegment.streams.forgetting.places import AccountPlaces
 from resegment.streams.forgetting.requests import (
     ForgetRefused,
-    find_spellings,
     name_persons,
     request_forget,
     request_lift,
 )
+from resegment.streams.forgetting.spellings import find_spellings
 from resegment.streams.forgetting.surveying import survey
 from resegment.streams.identities.requests import Connection, request
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -308,7 +308,8 @@ async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(
         assert places_of(before, gone) == places_of(before, control)
         ring = await keys.ring()
         assert ring is not None
-        spellings = await find_spellings(PeopleStore(prefix.client, prefix.topics.prefix), ["acme.com"], gone)
+        contacts = await PeopleStore(prefix.client, prefix.topics.prefix).read("acme.com")
+        spellings = find_spellings(gone, contacts, [])
         wish = Forget(account="acme.com", at=now(), persons=name_persons(ring, ["acme.com"], spellings))
         asked = await request_forget(connection_of(prefix), ring, wish, spellings, patience=90.0)
         assert asked.outcome == "done"

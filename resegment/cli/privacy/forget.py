@@ -92,12 +92,12 @@ def forget(
         name = _read_account(session, account)
         ring, spellings = await _find_person(session, known, name, person)
         if dry_run:
-            await _list_places(session, known, name, as_json=as_json)
+            await _list_places(session, known, name, spellings, as_json=as_json)
         elif undo:
             await _undo(session, ring, known, name, spellings, as_json=as_json)
         else:
             if not yes and not as_json:
-                typer.confirm(_question(known, name, person), abort=True, err=True)
+                typer.confirm(_question(known, name, spellings), abort=True, err=True)
             asked = await _forget(session, ring, known, name, spellings, texts=texts)
             purged = await _purge(session) if purge_triggers else None
             _tell(name, person, asked, purged, ring, as_json=as_json)
@@ -122,9 +122,11 @@ def _read_account(session: Session, text: str) -> str:
 async def _find_person(
     session: Session, known: Identities, account: str, person: str | None
 ) -> tuple[Keyring | None, Sequence[str]]:
-    """Return the keyring, and all spellings of a person that are known."""
+    """Return the keyring, and all spellings of a person that contacts and the log know."""
     from resegment.state.sinks.people import PeopleStore
-    from resegment.streams.forgetting.requests import PersonsNeedKeys, find_spellings
+    from resegment.streams.exporting.personal import ExportedPrefix, Wanted, read_facts
+    from resegment.streams.forgetting.requests import PersonsNeedKeys
+    from resegment.streams.forgetting.spellings import find_spellings
 
     ring = await session.keys.ring()
     if person is None:
@@ -132,7 +134,12 @@ async def _find_person(
     if ring is None:
         raise PersonsNeedKeys
     path = (account, *known.aliases_of(account))
-    spellings = await find_spellings(PeopleStore(session.client, session.prefix), path, person)
+    people = PeopleStore(session.client, session.prefix)
+    place = session.bootstrap, session.topics, session.security, session.reader, people
+    prefix = ExportedPrefix(*place, ring, session.keys.record_opener())
+    facts = [one async for one in read_facts(prefix, Wanted(frozenset(path)))]
+    contacts = [one for name in path for one in await people.read(name)]
+    spellings = find_spellings(person, contacts, facts)
     if not spellings:
         raise typer.BadParameter("no name or address is in it", param_hint="--person")
     return ring, spellings
@@ -214,15 +221,17 @@ async def _undo(
     print_note(said[asked.outcome])
 
 
-def _question(known: Identities, account: str, person: str | None) -> str:
-    if person is not None:
-        return f"Forget {person} at {account}? What is forgotten cannot be brought back."
+def _question(known: Identities, account: str, spellings: Sequence[str]) -> str:
+    if spellings:
+        return f"Forget {' = '.join(spellings)} at {account}? What is forgotten cannot be brought back."
     aliases = known.aliases_of(account)
     more = f" and its aliases {', '.join(aliases)}" if aliases else ""
     return f"Forget {account}{more}? What is forgotten cannot be brought back."
 
 
-async def _list_places(session: Session, known: Identities, account: str, *, as_json: bool) -> None:
+async def _list_places(
+    session: Session, known: Identities, account: str, spellings: Sequence[str], *, as_json: bool
+) -> None:
     from resegment.console.terminal import screen, write_json
     from resegment.streams.forgetting.checking import open_check
     from resegment.streams.forgetting.places import AccountPlaces
@@ -237,8 +246,11 @@ async def _list_places(session: Session, known: Identities, account: str, *, as_
             name, session.reader, places, session.bootstrap, session.topics, session.security
         )
     if as_json:
-        write_json(sys.stdout.buffer, {"accounts": found, "elsewhere": elsewhere})
+        described = {"accounts": found, "elsewhere": elsewhere, "person": list(spellings) or None}
+        write_json(sys.stdout.buffer, described)
         return
+    if spellings:
+        screen().print(f"the person: {' = '.join(spellings)}", soft_wrap=True)
     for name, counts in found.items():
         screen().print(f"{name}:", soft_wrap=True)
         for place, count in counts.items():

@@ -24,7 +24,7 @@ from resegment.state.redis.keys import (
 from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.forgetting.pending import PendingForget
 from resegment.streams.forgetting.places import AccountPlaces
-from resegment.streams.forgetting.requests import find_spellings
+from resegment.streams.forgetting.spellings import find_spellings
 
 PARTITIONS = 4
 pack = msgspec.msgpack.encode
@@ -109,7 +109,7 @@ async def test_all_of_an_account_is_found_and_deleted_and_nothing_of_another(red
 
 async def test_all_of_a_person_is_deleted_by_every_spelling_and_nothing_of_another(redis: Hashes) -> None:
     store = PeopleStore(redis, "p")  # type: ignore[arg-type]
-    spellings = await find_spellings(store, ["acme.com"], "ANN  lee")
+    spellings = find_spellings("ANN  lee", await store.read("acme.com"), [])
     assert set(spellings) == {"ann lee", "ann@acme.com"}
     pending = PendingForget(wish=Forget(account="acme.com", at=1), spellings=spellings)
     places = AccountPlaces(redis, "p", PARTITIONS)  # type: ignore[arg-type]
