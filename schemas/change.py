@@ -31,12 +31,14 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
     """The persons not to contact, and until when (ms) a lost deal forbids an enrollment; 0 if none does.
 
-    `parent` is the account's parent, if the file asks for families.
+    `parent` is the account's parent, if the file asks for families. `forgotten` says that the persons are not known: the
+    message lost them when somebody was forgotten.
     """
 
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     parent: str | None = None
+    forgotten: bool = False
 
 
 class SegmentChange(

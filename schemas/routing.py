@@ -239,11 +239,13 @@ class GatesChanged(
     lost_until: int = 0
     parent: str | None = None
     switch: Switch | None = None
+    forgotten: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the persons are not known: the record lost them when somebody was forgotten. Only opening sets it."""
 
     @property
     def restrictions(self) -> Restrictions:
         """The persons not to contact, until when a lost deal forbids an enrollment, and the parent."""
-        return Restrictions(self.do_not_contact, self.lost_until, self.parent)
+        return Restrictions(self.do_not_contact, self.lost_until, self.parent, self.forgotten is True)
 
 
 class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):

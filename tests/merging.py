@@ -38,6 +38,8 @@ class Prefix:
         self.identities = Identities()
         self.traffic = list(traffic)
         self.clock = 0
+        self.told: list[Message] = []
+        """What the router was told."""
         self.kills = 0.0
         """How likely the execution is killed at each of its questions."""
         self.pace = 0.0
@@ -175,6 +177,7 @@ class Prefix:
         await rig.deliver()
         for message in rig.published.to(SIGNALS):
             self._append(message)
+        self.told += rig.published.to("routing-events")
         rig.published.messages.clear()
 
     def _interrupt(self) -> None:

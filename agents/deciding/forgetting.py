@@ -21,6 +21,8 @@ from resegment.segmentation.versions.timeline import Timeline
 
 FORGETTING: Final = frozenset({"forget", "lift", "hold", "renew"})
 """The steps of this module."""
+UNTOLD: Final = ("",)
+"""In the place of the persons not to contact: they are told again, because messages that told them lost them."""
 
 
 def carry_out(
@@ -108,6 +110,7 @@ def _renew(
     state.sequence = max(state.sequence, step.sequence)
     cause = Cause(forgotten="person")
     if facts:
+        state.do_not_contact = UNTOLD
         decisions = [_explain(one) for one in timeline.refill(account, facts, at, clock)]
     else:
         decisions = timeline.end(account, at, cause, clock)

@@ -58,6 +58,8 @@ class CommandData(msgspec.Struct, frozen=True):
     why: list[_Test] | None = None
     next: dict[str, Any] | None = None
     do_not_contact: list[str] = []
+    forgotten: bool = False
+    """Whether what was sealed of it, who not to contact among it, went when somebody was forgotten."""
 
 
 class _Event(msgspec.Struct, frozen=True):

@@ -89,7 +89,7 @@ class CommandWork:
         vendor = self._own.loaded.vendor
         enrolled, guessed = await self._list_enrolled(data, log)
         enrolls = data.action == "enroll" and vendor.enrolls
-        contacts = await self._choose(data, log, replayed) if enrolls else ()
+        contacts = await self._choose(data, log, replayed) if enrolls and not data.forgotten else ()
         operation = self._make(self._own, data, contacts, enrolled)
         if enrolls:
             inside = {restore_contact(one).key for one in enrolled if not one.unsure}
@@ -97,9 +97,10 @@ class CommandWork:
             if operation.contacts and not fresh:
                 return Done(Result("skipped", "all of its contacts are enrolled already"))
             if not fresh:
-                return await self._tell(
-                    data, log, f"no contact to enroll in {data.workflow}", NO_CONTACT, replayed
-                )
+                why = f"no contact to enroll in {data.workflow}"
+                if data.forgotten:
+                    why += ", because who not to contact was forgotten"
+                return await self._tell(data, log, why, NO_CONTACT, replayed)
             operation = replace(operation, contacts=fresh)
         elif vendor.enrolls and data.action in ABOUT_ENROLLED and not operation.enrolled:
             return Done(Result("skipped", "nobody of the account is enrolled there"))

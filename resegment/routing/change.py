@@ -53,6 +53,7 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     stays_until: str | None = None
     experiment: str | None = None
     variant: str | None = None
+    forgotten: bool = False
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -129,6 +130,7 @@ def decode_change(value: bytes) -> RoutedChange:
             data.do_not_contact,
             0 if data.lost_until is None else parse_instant(data.lost_until),
             data.parent,
+            data.forgotten,
         ),
         switch=None if number is None else Switch(number, data.apply_route or "none", data.rollback_of),
         moved=data.moved,

@@ -352,7 +352,11 @@ class Transition:
         before = own_gates(state, family) if family else ()
         state.active_gates, state.gates_at, state.gates_sequence = active_gates, at, sequence
         state.gates_by = switch
-        state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
+        state.lost_until = restrictions.lost_until
+        if (
+            not restrictions.forgotten
+        ):  # else those that are known stay: nobody may be contacted for want of a list
+            state.do_not_contact = restrictions.do_not_contact
         if family:
             own = own_gates(state, family)
             self.events += tell_relatives(

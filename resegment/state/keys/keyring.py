@@ -214,8 +214,16 @@ class Keyring:
         return found
 
     async def message_pairs(self, accounts: Iterable[str]) -> dict[str, Pair | None]:
-        """Return what seals messages about each account, made where there is nothing; None where it is forgotten."""
-        found = await self.pairs([(account, _MESSAGES) for account in accounts])
+        """Return what seals messages about each account, made where there is nothing; None where it is forgotten.
+
+        They are looked up each time: a key from memory may be destroyed with a person, and take a message of today along.
+        """
+        wanted = {(account, _MESSAGES): self.names.of_message(account) for account in accounts}
+        for names in wanted.values():
+            for name in names:
+                if (held := self._held.get(name)) is not None:
+                    self._held[name] = held._replace(until=float("-inf"))
+        found = await self._pair_up(wanted) if wanted else {}
         return {account: pair for (account, _), pair in found.items()}
 
     async def _pair_up(self, missing: dict[Subject, tuple[str, str]]) -> dict[Subject, Pair | None]:

@@ -17,7 +17,7 @@ from resegment.schemas.identities.records import Forget, IdentityRecord, Lift, M
 from resegment.schemas.identities.steps import Step, encode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.privacy.fields import normalize_person
-from resegment.schemas.routing import decode_routing_event
+from resegment.schemas.routing import GatesChanged, decode_routing_event
 from resegment.schemas.state import Membership
 from resegment.segmentation.versions.comparison import Comparison
 from resegment.state.keys.keyring import Keyring
@@ -239,6 +239,28 @@ async def test_nothing_is_announced_where_a_forgotten_person_changes_no_segment(
     state = prefix.state("acme.com")
     assert state is not None
     assert (state.membership, len(state.entries)) == (entered, 1)
+    assert state.do_not_contact == ()
+
+
+async def test_who_not_to_contact_is_told_again_because_messages_that_told_it_cannot_be_opened_any_more() -> (
+    None
+):
+    prefix = await WithPersons(FILE, 3).take()
+    said = {"action": "unsubscribed", "person": "Bo Ek"}
+    outcome = {**funding(day(0), account="acme.com"), "id": "o", "type": "gtm.outcome.v1", "data": said}
+    send(prefix, hiring(day(0), account="acme.com"), outcome, hired(day(1), "Ann Lee"))
+    await prefix.settle()
+    known = prefix.state("acme.com").do_not_contact  # type: ignore[union-attr]
+    assert known == ("Bo Ek",)
+    before = len(told_restrictions(prefix))
+    await forget(prefix, "acme.com", "Ann Lee")
+    assert told_restrictions(prefix)[before:] == [known]
+    assert prefix.state("acme.com").do_not_contact == known  # type: ignore[union-attr]
+
+
+def told_restrictions(prefix: Prefix) -> list[tuple[str, ...]]:
+    events = [decode_routing_event(one.value or b"") for one in prefix.told]
+    return [one.do_not_contact for one in events if isinstance(one, GatesChanged)]
 
 
 def _events(seed: int) -> tuple[dict[str, Any], list[Fact]]:

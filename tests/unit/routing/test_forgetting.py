@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.outcomes.messages import decode_touch
 from resegment.schemas.outcomes.touch import TouchesForgotten
-from resegment.schemas.routing import RoutedState
+from resegment.schemas.routing import GatesChanged, RoutedState
 from tests.unit.agents.test_router import DAY, NOON, TEAM, Account, taken
 from tests.unit.routing.test_touches import learned
 
@@ -89,3 +91,17 @@ async def test_a_forgotten_person_takes_texts_values_and_outcomes_along_and_no_w
     kept = decode_ledger(routing.memory.ledgers["acme.com"])
     assert [one.record for one in kept if hasattr(one, "record")] == ["of-bo"]
     assert any(hasattr(one, "touch") for one in kept)
+
+
+async def test_a_message_that_lost_who_not_to_contact_takes_nobody_off_the_list() -> None:
+    routing, acme = await taken(teams=TEAM), Account()
+    await routing.follow(acme.moves("hot", standing=[], do_not_contact=["bo ek"]))
+    told = GatesChanged(account="acme.com", at=NOON + 1, active_gates=(), sequence=1)
+    await routing.tell(replace(told, forgotten=True))
+    assert routing.state("acme.com").do_not_contact == ("bo ek",)
+    made = await routing.follow(
+        acme.moves("cold", at=NOON + DAY, standing=[], do_not_contact=[], forgotten=True)
+    )
+    assert [one["do_not_contact"] for one in made if one["action"] == "enroll"] == [["bo ek"]]
+    await routing.tell(replace(told, at=NOON + 2 * DAY, sequence=2))
+    assert routing.state("acme.com").do_not_contact == ()

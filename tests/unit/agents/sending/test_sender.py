@@ -49,6 +49,14 @@ async def test_a_person_that_the_command_names_is_not_contacted() -> None:
     assert server.enrolled == {("bo@acme.com", "44"): 1}
 
 
+async def test_nobody_is_contacted_by_a_command_that_lost_who_not_to_contact() -> None:
+    server = HubSpotServer()
+    sink = world("hubspot", server, ADA, BO)
+    await sink.run([enroll(0, key="k", forgotten=True)])
+    assert server.enrolled == {}
+    assert "who not to contact was forgotten" in repr(server.tasks)
+
+
 async def test_the_plays_personas_choose_the_contacts() -> None:
     server = HubSpotServer()
     message = {"personas": [{"name": "buyer", "titles": ["vp sales"]}]}

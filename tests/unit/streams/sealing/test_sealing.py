@@ -196,6 +196,17 @@ async def test_what_was_sealed_before_a_person_is_forgotten_loses_that_part_and_
     ]
 
 
+async def test_what_is_sealed_after_another_process_destroyed_the_key_is_not_lost() -> None:
+    store, ring = await open_ring()
+    sealer = MessageSealer(given(ring), TOPICS)
+    await sealer.seal(MESSAGES)  # the key is in memory now
+    await store.destroy([ring.names.messages("acme.com")])
+    after = await sealer.seal(MESSAGES)
+    other = await open_keyring(store, OperatorKey(b"o" * 32), "p")
+    opened = await RecordOpener(given(other)).open([as_record(one) for one in after])
+    assert [one.value for one in opened] == [one.value for one in MESSAGES]
+
+
 async def test_a_letter_about_a_person_goes_with_the_key_of_the_person_alone() -> None:
     store, ring = await open_ring()
     other = letter(event(person="Somebody Else"))
