@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -148,6 +149,10 @@ def _words_in(value: Any, words: list[str]) -> list[str]:
         if type(one) is str:
             if len(word := one.strip().casefold()) >= SHORTEST:
                 words.append(word)
+                if not word.isascii() and (plain := _strip_marks(word)) != word:
+                    words.append(plain)
+                if len(local := word.partition("@")[0]) >= SHORTEST and local != word:
+                    words.append(local)
         elif type(one) in _CONTAINERS:
             _words_in(one, words)
     return words
@@ -158,14 +163,21 @@ def _is_personal(text: str, words: Sequence[str]) -> bool:
         return True
     lower, squeezed = text.casefold(), ""
     for word in words:
-        if word in lower:
+        start = word[:2]
+        if start not in lower and start.isalnum():  # most are not in it at all
+            continue
+        if word in lower or (" " in word and all(part in lower for part in word.split())):  # in any order
             return True
-        head = word[:2] if word[:2].isalnum() else word[0]
-        if head in lower and len(slug := _squeeze(word)) >= SHORTEST:  # most are not in it at all
+        if len(slug := _squeeze(word)) >= SHORTEST:
             squeezed = squeezed or _squeeze(lower)
             if slug in squeezed:
                 return True
     return False
+
+
+def _strip_marks(text: str) -> str:
+    """Return a text without accents, as ids are often spelled."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
 
 
 def _squeeze(text: str) -> str:

@@ -218,7 +218,9 @@ class Keyring:
 
         They are looked up each time: a key from memory may be destroyed with a person, and take a message of today along.
         """
-        wanted = {(account, _MESSAGES): self.names.of_message(account) for account in accounts}
+        wanted: dict[Subject, tuple[str, str]] = {
+            (account, _MESSAGES): self.names.of_message(account) for account in accounts
+        }
         for names in wanted.values():
             for name in names:
                 if (held := self._held.get(name)) is not None:
