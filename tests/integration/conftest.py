@@ -33,6 +33,7 @@ QUICK = {
     "test_a_new_sales_leader_becomes_a_task_in_hubspot_and_a_row_in_the_warehouse": {"embedded", "apache"},
     "test_neither_a_killed_writer_nor_a_killed_database_loses_or_doubles_a_row": {"embedded"},
     "test_tables_are_written_continued_and_compared": {"apache"},
+    "test_a_planted_person_is_in_no_record_table_or_log_line_and_webhooks_get_the_full_text": {"embedded"},
     "test_a_damaged_account_is_reported_in_the_promised_time_and_a_sound_one_never": {"embedded"},
     "test_accounts_are_asked_for_by_rank_each_once_in_its_time_and_so_many_a_day": {"embedded"},
     "test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything": {"apache"},
