@@ -13,6 +13,7 @@ from resegment.archive.lease import ArchiveBusy
 from resegment.archive.storage import Storage
 from resegment.errors import ResegmentError
 from resegment.redaction import tell_error
+from resegment.state.keys.opening import has_keys
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.refused_records import RefusedRecords
 from resegment.streams.archive_report import ArchiveReports
@@ -56,6 +57,7 @@ class ArchiveRun:
             bootstrap,
             secure_kafka(settings).clients(),
             None if on_facts else _Refused(RefusedRecords(client, settings.prefix)),
+            has_keys(settings),
         )
         self._archiver = Archiver(Storage(path), prefix, settings.archive_every)
 

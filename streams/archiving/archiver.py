@@ -28,12 +28,15 @@ AGAIN_AFTER: Final = 5.0
 REPORTED_EVERY: Final = 2.0
 """Seconds."""
 
+AS_SENT: Final = "outcomes"
+"""The topic whose events are as sources sent them, in plain text: `signals` has what they say."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArchivedPrefix:
     """What is archived: a prefix, its topics and where they are.
 
-    `security` is what Kafka clients take.
+    `security` is what Kafka clients take. Where personal fields are `sealed`, events as they were sent are not archived.
     """
 
     topics: Topics
@@ -42,6 +45,12 @@ class ArchivedPrefix:
     bootstrap: str
     security: Mapping[str, Any]
     refused: Refused | None = None
+    sealed: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the topics to archive, without the prefix."""
+        return tuple(one for one in TOPICS if not (self.sealed and one == AS_SENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +108,9 @@ class Archiver:
 
     async def _work(self, archive: Archive, stop: asyncio.Event | None) -> None:
         if stop is not None:
-            await _all(*(self._keep(archive, name, stop) for name in TOPICS))
+            await _all(*(self._keep(archive, name, stop) for name in self._prefix.names))
             return
-        for name in TOPICS:
+        for name in self._prefix.names:
             await self._once(archive, name)
 
     async def _once(self, archive: Archive, name: str) -> None:

@@ -219,7 +219,7 @@ async def keeping(stack: Stack, folder: Path) -> AsyncIterator[Stack]:
 async def keep_outside(prefix: Prefix, keys: ProcessKeys, folder: Path) -> None:
     """Archive the prefix, and write it to tables."""
     bootstrap, topics = prefix.stack.bootstrap, prefix.topics
-    archived = ArchivedPrefix(topics, PARTITIONS, "wall", bootstrap, {})
+    archived = ArchivedPrefix(topics, PARTITIONS, "wall", bootstrap, {}, sealed=True)
     await Archiver(Storage(str(folder / "archive")), archived, timedelta(minutes=1)).run(None)
     store = Duck(str(folder / "tables.duckdb"))
     store.migrate()
