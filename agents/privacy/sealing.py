@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Fact
@@ -32,6 +32,10 @@ class SealingKeys(Protocol):
         """Return whether anything is forgotten."""
         ...
 
+    def forgets_person(self, account: str, person: str | None, data: Mapping[str, Any]) -> bool:
+        """Return whether a person is forgotten, or one who is called as the data call them."""
+        ...
+
     def is_forgotten(self, account: str) -> bool:
         """Return whether an account is forgotten."""
         ...
@@ -57,7 +61,13 @@ class FactSealer:
             added = self.added(fact.recorded)
             fields = personal_fields(fact.kind, added) if added else FIELDS[fact.kind]
             if has_personal(fact, fields):
-                personal.append((place, fact, fields, (account_of(fact), subject_of(fact))))
+                subject = account_of(fact), subject_of(fact)
+                if keys.forgets and keys.forgets_person(
+                    *subject, fact.data
+                ):  # also by another name of theirs
+                    found[place] = None
+                else:
+                    personal.append((place, fact, fields, subject))
         pairs = await keys.pairs([subject for _, _, _, subject in personal])
         for place, fact, fields, subject in personal:
             pair = pairs[subject]

@@ -34,6 +34,9 @@ OF_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 RAW: Final = "_raw"
 """Beside a normalized field, the field of this suffix has what the source wrote."""
 
+CALLING: Final = ("person", "email", "full_name", "linkedin")
+"""The fields that name the person of an event; a first and a last name do it together."""
+
 MAX_PERSON: Final = 500
 """How many characters of a name tell persons apart."""
 
@@ -75,6 +78,17 @@ def person_of(data: Mapping[str, Any]) -> str | None:
         if isinstance(value, str) and (found := normalize_person(value)):
             return found
     return None
+
+
+def ways_of(data: Mapping[str, Any]) -> list[str]:
+    """Return all that data call their person, normalized: names and addresses.
+
+    A phone number is none of them: a company may have one for all.
+    """
+    first, last = data.get("first_name"), data.get("last_name")
+    full = f"{first} {last}" if isinstance(first, str) and isinstance(last, str) else None
+    given = [*map(data.get, CALLING), full]
+    return [name for one in given if isinstance(one, str) and (name := normalize_person(one))]
 
 
 def normalize_person(text: str) -> str:

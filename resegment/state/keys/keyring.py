@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from resegment.errors import FatalError
 from resegment.schemas.fact import Fact
@@ -20,6 +20,7 @@ from resegment.schemas.privacy.envelope import (
     sealer_of,
 )
 from resegment.schemas.privacy.facts import SEALED, account_of, open_personal, subject_of
+from resegment.schemas.privacy.fields import CALLING, ways_of
 from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, split_id
 from resegment.schemas.privacy.opening import OpenFact
 from resegment.schemas.privacy.wrapping import OperatorKey
@@ -89,6 +90,7 @@ class _Held(NamedTuple):
 
 
 _ABSENT: Final = KeyRecord()
+_CALLED: Final = (*CALLING, "first_name", "last_name")
 _MESSAGES: Final = "\0"
 """In the place of a person, means the messages of an account: no person is called so."""
 
@@ -113,6 +115,7 @@ class Keyring:
         self._heads: dict[str, tuple[float, Sealer | str]] = {}
         self._forgotten: frozenset[str] = frozenset()
         self._forgotten_until = float("-inf")
+        self._gone: dict[tuple[Any, ...], bool] = {}
         self.lookups = 0
         """How often the store was asked."""
 
@@ -198,8 +201,7 @@ class Keyring:
 
     def _forgets(self, fact: Fact) -> bool:
         """Return whether a fact that was never sealed is about a person that is forgotten."""
-        person = subject_of(fact)
-        return person is not None and self.names.person(account_of(fact), person) in self._forgotten
+        return self.forgets_person(account_of(fact), subject_of(fact), fact.data)
 
     # Sealing
 
@@ -278,6 +280,7 @@ class Keyring:
         """Learn which accounts and persons are forgotten, unless that is known for some seconds."""
         if self._forgotten_until <= (now := self._now()):
             self._forgotten = await self.store.forgotten()
+            self._gone.clear()
             self._forgotten_until = now + self._ttl
 
     @property
@@ -288,6 +291,25 @@ class Keyring:
     def is_forgotten(self, account: str) -> bool:
         """Return whether an account is forgotten, as far as `refresh_forgotten` has learned."""
         return bool(self._forgotten) and self.names.account(account) in self._forgotten
+
+    def forgets_person(self, account: str, person: str | None, data: Mapping[str, Any]) -> bool:
+        """Return whether the person of a fact, or who is called as its data call them, is forgotten at the account."""
+        if not self._forgotten:
+            return False
+        called = (account, person, *map(data.get, _CALLED))
+        try:
+            found = self._gone.get(called)
+        except TypeError:  # a list in the place of a name
+            return self._is_gone(account, person, data)
+        if found is None:
+            if len(self._gone) >= self._most:
+                self._gone.clear()
+            found = self._gone[called] = self._is_gone(account, person, data)
+        return found
+
+    def _is_gone(self, account: str, person: str | None, data: Mapping[str, Any]) -> bool:
+        ways = ways_of(data) if person is None else [person, *ways_of(data)]
+        return any(self.names.person(account, one) in self._forgotten for one in ways)
 
     def drop(self, names: Iterable[str] | None = None) -> None:
         """Forget what is in memory about keys, of all if no names are given: the next look is into the store."""

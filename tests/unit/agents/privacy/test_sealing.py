@@ -131,6 +131,25 @@ async def test_events_of_forgotten_accounts_and_persons_are_left_out_and_counted
     assert published.to("dead-letters") == []
 
 
+async def test_a_forgotten_person_does_not_come_back_by_another_name_beside_a_known_one() -> None:
+    keys = await new_keyring()
+    await keys.store.destroy([keys.names.person("acme.com", "jane@acme.com")], forget=True)
+    whole = {"person": None, "full_name": "Jane Doe", "email": "Jane@acme.com"}
+    values = [
+        visit(id="1", data={"person": "Jane M. Doe", "email": "JANE@acme.com"}),
+        visit(id="2", data=whole),
+        visit(id="3", data={"person": "Joe", "email": "joe@acme.com", "linkedin": ["x"]}),
+        visit(id="4", subject="other.com", data={"email": "jane@acme.com"}),
+    ]
+    taken, published = await take(keys, *values)
+    assert (taken.forgotten, [one.id for one in sent(published)]) == (2, ["3", "4"])
+    logged = sent((await take(None, *values))[1])  # from before the prefix had keys
+    assert [one.id for one in await opened(keys, logged)] == ["3", "4"]
+    await keys.store.lift([keys.names.person("acme.com", "jane@acme.com")])
+    keys.drop()
+    assert (await take(keys, *values))[0].forgotten == 0
+
+
 class Away:
     """A key store that is away."""
 
@@ -141,6 +160,9 @@ class Away:
         pass
 
     forgets = False
+
+    def forgets_person(self, account: str, person: str | None, data: Any) -> bool:
+        return False
 
     def is_forgotten(self, account: str) -> bool:
         return False
