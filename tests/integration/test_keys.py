@@ -99,7 +99,7 @@ async def test_batches_wait_while_the_key_store_is_away_and_nothing_is_lost(stac
                         await asyncio.sleep(0.1)
                 await send(visit("globex.com"), visit("new.com"))
                 await asyncio.sleep(1)
-                assert [await segment_of(one) for one in ("globex.com", "new.com")] == ["spoken", None]
+                assert await segment_of("new.com") is None  # the keys of globex.com may be in memory still
                 server.start()
                 assert await worker.drain(60.0)
                 await until(lambda: worker.reachable)
