@@ -129,7 +129,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--warm", type=float, default=5, help="minutes at the beginning that do not count")
+    parser.add_argument("--warm", type=float, default=10, help="minutes at the beginning that do not count")
     parser.add_argument("--rate", type=int, default=500, help="events a second")
     parser.add_argument("--cache", type=int, default=40, help="the bound of the worker's cache, MB")
     options = parser.parse_args()
