@@ -57,7 +57,7 @@ class Place(Protocol):
 async def open_check(client: Redis, reader: PrefixReader, place: Place, settings: Settings) -> ForgottenCheck:
     """Return what looks for what is left. Raises as `ProcessKeys.ring` does."""
     ring = await place.keys.ring()
-    kept = settings.retention, settings.backups_days
+    kept = settings.retention, settings.backups_days, settings.kafka is None
     return ForgottenCheck(client, reader, place.bootstrap, place.topics, place.security, ring, *kept)
 
 
@@ -83,6 +83,8 @@ class ForgottenCheck:
     """How long the topics of events keep records."""
     backups: int | None
     """For how many days backups are kept, None if nobody said."""
+    embedded: bool = False
+    """Whether the broker is the embedded one: its journal keeps records that were deleted from topics."""
 
     async def look(self, identities: Identities, now: int) -> list[Left]:
         """Return what is left of all that is forgotten at an instant (ms)."""
@@ -126,6 +128,8 @@ class ForgottenCheck:
         for topic in self.topics.triggers:
             if await self._has_records(topic):
                 found[f"the events as they were sent, in {topic.name}"] = _ms(self.retention)
+        if self.embedded:
+            found["the events as they were sent, in the journal of the embedded broker"] = _ms(self.retention)
         if self.ring is None:
             found["without keys, signals and other topics keep the events as plain text"] = None
             for topic in (self.topics.dead_letters, self.topics.unresolved):
