@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from resegment.errors import TransientError
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.privacy.names import KeyNames
@@ -17,8 +19,15 @@ from resegment.streams.sealing.keys import ProcessKeys
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+log = structlog.get_logger(__name__)
+
 SETTLING: Final = TTL + 1.0
 """Seconds after which no process has a destroyed key in memory."""
+
+LEAVING: Final = 30.0
+"""Seconds that sinks have to take the persons of a forgotten account out of sequences: their call log says who is in."""
+PAUSE: Final = 0.5
+"""Seconds between two looks."""
 
 
 class KeysNeeded(TransientError):
@@ -71,6 +80,7 @@ class Forgetting:
             pending = (await read_pending(ring)).get(operation.pending)
         for account in operation.path:
             if not operation.persons:
+                await self._await_stop(account)
                 await self._places.clear(account)
             elif pending is not None:
                 await self._places.clear_person(account, pending)
@@ -81,6 +91,16 @@ class Forgetting:
             ring.drop()
         if ring is not None and operation.pending:
             await ring.store.remove_pending(operation.pending)
+
+    async def _await_stop(self, account: str) -> None:
+        try:
+            async with asyncio.timeout(LEAVING):
+                while await self._places.is_enrolled(account):  # noqa: ASYNC110  # another process does it
+                    await asyncio.sleep(PAUSE)
+        except TimeoutError:
+            log.warning(
+                "a sink did not take a forgotten account out of its sequences in time", account=account
+            )
 
     async def find_orphans(self, identities: Identities) -> Sequence[PendingForget]:
         """Return the forgets that are pending and not recorded: their command died in between. Raises StoreUnavailable.

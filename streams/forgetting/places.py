@@ -49,6 +49,15 @@ class AccountPlaces:
             }
         return {name: count for name, count in found.items() if count}
 
+    async def is_enrolled(self, account: str) -> bool:
+        """Return whether sinks have persons of the account in sequences, or may have."""
+        with answering("look for who is enrolled"):
+            for key in await self._logs(account):
+                for field, value in (await self._ask(self._client.hgetall(key))).items():
+                    if field.startswith(b"enrolled:") and msgspec.msgpack.decode(value):
+                        return True
+        return False
+
     async def clear(self, account: str) -> None:
         """Delete all that is found of an account. Done twice, it has the effect of once."""
         with answering("delete what is kept of an account"):

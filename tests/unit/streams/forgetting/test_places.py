@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import orjson
 import pytest
 
+from resegment.identity.merges import Operation
 from resegment.schemas.identities.records import Forget
 from resegment.schemas.logs.call_log import LoggedContact, WrittenFields
 from resegment.schemas.partitioning import partition_of
@@ -22,6 +24,7 @@ from resegment.state.redis.keys import (
     spot_checks_key,
 )
 from resegment.state.sinks.people import PeopleStore, Person
+from resegment.streams.forgetting import forgetting
 from resegment.streams.forgetting.pending import PendingForget
 from resegment.streams.forgetting.places import AccountPlaces
 from resegment.streams.forgetting.spellings import find_spellings
@@ -145,3 +148,27 @@ async def test_who_is_named_like_the_person_keeps_contact_and_opt_out(redis: Has
 def test_a_text_of_any_length_quotes_a_person_in_words_of_their_own(text: str, quoted: bool) -> None:
     pending = PendingForget(wish=Forget(account="acme.com", at=1), spellings=("ann lee", "ann@acme.com"))
     assert pending.quotes(text) is quoted
+
+
+async def test_who_is_in_a_sequence_is_known_until_the_sink_has_taken_them_out(
+    redis: Hashes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "PAUSE", 0.0)
+    account = Operation(1, "forget", "acme.com", "acme.com", 0, path=("acme.com",))
+    clearing = asyncio.create_task(forgetting.Forgetting(redis, "p", PARTITIONS, None).clear(account))  # type: ignore[arg-type]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    key = calls_key("p", "crm", "acme.com")
+    assert redis.held[key]
+    await redis.hset(key, mapping={"enrolled:w": pack([]), "result:stop": pack({})})
+    await asyncio.wait_for(clearing, 5.0)
+    assert not redis.held[key]
+
+
+async def test_a_sink_that_is_away_does_not_hold_up_a_forget_for_ever(
+    redis: Hashes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "LEAVING", 0.01)
+    account = Operation(1, "forget", "acme.com", "acme.com", 0, path=("acme.com",))
+    await asyncio.wait_for(forgetting.Forgetting(redis, "p", PARTITIONS, None).clear(account), 5.0)  # type: ignore[arg-type]
+    assert not redis.held[calls_key("p", "crm", "acme.com")]
