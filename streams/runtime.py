@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ with Python's 5 ms a fetch would wait for that several times."""
 _IDLE: Final = 300.0
 _BUSY: Final = 3600.0
 """Seconds between two looks through all objects, where nothing else is done and where something is."""
+_GROWTH: Final = 1.5
+"""A process that takes so many times the memory of its last look is looked through at once."""
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -60,19 +63,27 @@ def _keep(phase: str, _: dict[str, int]) -> None:
 class Tidier:
     """Looks through all objects for those that only refer to each other, which `settle` has kept out of collections.
 
-    That happens while nothing else does, or once an hour.
+    That happens while nothing else does, once an hour, or as the process grows: what refers to itself, like an error and
+    the frames that it came through, must not pile up for an hour.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` is a clock, in seconds."""
-        self._now = now
-        self._last = now()
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, peak: Callable[[], int] | None = None
+    ) -> None:
+        """`now` is a clock, in seconds, and `peak` says how much memory the process has taken at most, in any unit."""
+        self._now, self._peak = now, peak or _peak_memory
+        self._last, self._seen = now(), self._peak()
 
     def look(self, *, idle: bool) -> int:
         """Tidy if it is time, and return how many objects were found. `idle` says whether nothing else is done now."""
-        if self._now() - self._last < (_IDLE if idle else _BUSY):
+        early = self._now() - self._last < (_IDLE if idle else _BUSY)
+        if early and self._peak() < _GROWTH * self._seen:
             return 0
         gc.unfreeze()
         found = gc.collect()
-        self._last = self._now()
+        self._last, self._seen = self._now(), self._peak()
         return found
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

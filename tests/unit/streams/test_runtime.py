@@ -46,16 +46,33 @@ def test_young_objects_that_only_refer_to_themselves_are_freed() -> None:
     assert lost() is None
 
 
+def lose() -> weakref.ref[Node]:
+    """Return an object that is garbage, and out of the collector's sight."""
+    node = Node()
+    gc.freeze()
+    return weakref.ref(node)
+
+
+def test_a_tidier_frees_what_was_kept_as_the_process_grows() -> None:
+    settle()
+    peak = 200
+    tidier = Tidier(lambda: 0.0, lambda: peak)
+    lost = lose()
+    peak = 299
+    tidier.look(idle=False)
+    assert lost() is not None
+    peak = 300
+    tidier.look(idle=False)
+    assert lost() is None
+    lost = lose()
+    tidier.look(idle=False)
+    assert lost() is not None
+
+
 def test_a_tidier_frees_what_was_kept_once_an_hour_and_earlier_where_nothing_is_done() -> None:
     settle()
     now = 0.0
     tidier = Tidier(lambda: now)
-
-    def lose() -> weakref.ref[Node]:
-        node = Node()
-        gc.freeze()
-        return weakref.ref(node)
-
     lost = lose()
     now = 299.0
     tidier.look(idle=True)
