@@ -25,7 +25,7 @@ from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, spli
 from resegment.schemas.privacy.opening import OpenFact
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.records import KeyRecord
-from resegment.state.keys.store import KeyStore, KeyStoreMissing, NewVersion
+from resegment.state.keys.store import KeyStore, KeyStoreLost, KeyStoreMissing, NewVersion
 
 TTL: Final = 10.0
 """Seconds that a key, or that there is none, is taken from memory."""
@@ -137,6 +137,8 @@ class Keyring:
                 prepared.destroyed.add(id)
             else:
                 prepared.unknown.add(id)
+        if prepared.unknown:
+            await self._check_store()
         return prepared
 
     async def opener(self, facts: Iterable[Fact]) -> OpenFact:
@@ -254,6 +256,7 @@ class Keyring:
             if not one.record.newest and not one.record.forgotten
         ]
         if wanted:
+            await self._check_store()
             self.lookups += 1
             records = await self.store.create(wanted)
             self._hold({one.name: record for one, record in zip(wanted, records, strict=True)})
@@ -264,6 +267,12 @@ class Keyring:
         return NewVersion(
             name, version, self.operator.wrap(os.urandom(KEY_BYTES), key_id(name, version)).decode()
         )
+
+    async def _check_store(self) -> None:
+        """Raise KeyStoreLost where keys are missing because the store was emptied, or is another one."""
+        secret = await self.store.read_secret()
+        if secret is None or _name_keys(self.operator, secret).account("") != self.fingerprint:
+            raise KeyStoreLost(self.store.address)
 
     async def ask(self) -> None:
         """Raise KeyStoreUnavailable where the store does not answer."""
@@ -363,7 +372,11 @@ async def open_keyring(store: KeyStore, operator: OperatorKey, prefix: str) -> K
     secret = await store.read_secret()
     if secret is None:
         raise KeyStoreMissing(store.address, prefix)
-    return Keyring(store, operator, KeyNames(operator.unwrap(secret.encode(), LABEL)))
+    return Keyring(store, operator, _name_keys(operator, secret))
+
+
+def _name_keys(operator: OperatorKey, secret: str) -> KeyNames:
+    return KeyNames(operator.unwrap(secret.encode(), LABEL))
 
 
 async def make_keys(store: KeyStore, operator: OperatorKey) -> bool:

@@ -14,6 +14,16 @@ class KeyStoreUnavailable(StoreUnavailable):
     """The key store does not answer, or refuses to write."""
 
 
+class KeyStoreLost(KeyStoreUnavailable):
+    """The store has no keys of the prefix any more, or others: nobody may make new ones in their place."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the key store {address} has lost the keys of the prefix",
+            remedy="Restore its backup. Until then everything waits, and nothing is lost.",
+        )
+
+
 class KeyStoreNotDurable(UserError):
     """The key store could lose keys: what they sealed could never be read again."""
 

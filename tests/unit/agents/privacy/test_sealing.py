@@ -19,7 +19,7 @@ from resegment.schemas.privacy.facts import keys_of
 from resegment.schemas.privacy.opening import open_all
 from resegment.state.keys.keyring import Keyring, make_keys, open_keyring
 from resegment.state.keys.memory import MemoryKeyStore
-from resegment.state.keys.store import KeyStoreUnavailable
+from resegment.state.keys.store import KeyStoreLost, KeyStoreUnavailable
 from resegment.streams.worker.key_watch import KeyWatch
 from tests.builders import Published, Rig, facts_of, raw_event, run, signals, ticking
 from tests.merging import Prefix
@@ -175,6 +175,28 @@ async def test_nothing_is_published_while_the_key_store_is_away() -> None:
     with pytest.raises(KeyStoreUnavailable):
         await ingest(batch, rules, publisher=published, signals="signals", dead_letters="dead-letters")
     assert published.messages == []
+
+
+async def test_a_key_store_that_was_emptied_is_waited_for_and_gets_no_keys_in_place_of_the_lost_ones() -> (
+    None
+):
+    keys = await new_keyring()
+    logged = sent((await take(keys, visit()))[1])
+    whole, emptied = keys.store, MemoryKeyStore()
+    made_again = MemoryKeyStore()
+    await make_keys(made_again, OPERATOR)
+    for lost in (emptied, made_again):
+        keys.store = lost
+        keys.drop()
+        with pytest.raises(KeyStoreLost):
+            await take(keys, visit())
+        with pytest.raises(KeyStoreLost):
+            await opened(keys, logged)
+        assert [one async for one in lost.scan()] == []
+    keys.store = whole
+    keys.drop()
+    assert len(await opened(keys, logged)) == 1
+    assert (await take(keys, visit()))[0].accepted == 1
 
 
 async def sealed_rig(file: Any, keys: Keyring) -> Rig:
