@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -151,3 +151,32 @@ class AllContacts:
             if not found:
                 found = [one for one in some if not one.opted_out]
         return [replace(one, opted_out=True) if one.key in out else one for one in found]
+
+
+class ForgottenPersons(Protocol):
+    """Knows who is forgotten. Raises StoreUnavailable."""
+
+    async def refresh_forgotten(self) -> None:
+        """Learn who is forgotten, unless that is known for some seconds."""
+        ...
+
+    def forgets_person(self, account: str, person: str | None, data: Mapping[str, Any]) -> bool:
+        """Return whether who is called so at an account is forgotten."""
+        ...
+
+
+class UnforgottenContacts:
+    """Marks as opted out who is forgotten: a table or a CRM may still have them."""
+
+    def __init__(self, finder: ContactFinder, keys: ForgottenPersons) -> None:
+        self._finder, self._keys = finder, keys
+
+    async def find(self, account: str) -> Sequence[Contact]:
+        """Return the persons of an account. Raises ContactsUnavailable and StoreUnavailable."""
+        found = await self._finder.find(account)
+        await self._keys.refresh_forgotten()
+        return [replace(one, opted_out=True) if self._is_forgotten(account, one) else one for one in found]
+
+    def _is_forgotten(self, account: str, contact: Contact) -> bool:
+        ways = {"email": contact.email, "full_name": contact.name, "linkedin": contact.linkedin}
+        return self._keys.forgets_person(account, None, ways)

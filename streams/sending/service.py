@@ -34,6 +34,7 @@ from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import read_prefix
 from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.sending.contacts import UnforgottenContacts
 from resegment.streams.sending.field_writer import FieldsWriter, topics_of
 from resegment.streams.sending.people_reader import PeopleReader
 from resegment.streams.sending.performers import (
@@ -190,7 +191,7 @@ async def sending(
         records = await states.read()
         keys = ProcessKeys(settings)
         stack.push_async_callback(keys.aclose)
-        await keys.ring()
+        ring = await keys.ring()
         publisher = KafkaPublisher(
             bootstrap,
             client_id=f"{settings.prefix}-sinks",
@@ -201,6 +202,8 @@ async def sending(
         await stack.enter_async_context(publisher)
         performers = await make_performers(loaded, stack, redis, settings.prefix, name_process())
         finder = make_finder(loaded, performers, find_people(redis, settings.prefix))
+        if finder is not None and ring is not None:
+            finder = UnforgottenContacts(finder, ring)
         consumers: dict[str, EndpointConsumer] = {}
         opener = keys.record_opener(strict=True)
         fields: dict[str, FieldsWriter] = {}

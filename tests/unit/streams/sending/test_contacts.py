@@ -20,12 +20,14 @@ from resegment.streams.sending.contacts import (
     InvalidTable,
     SearchedContacts,
     TableContacts,
+    UnforgottenContacts,
     read_table,
 )
 from resegment.streams.sending.people_reader import read_person
 from resegment.streams.sending.performers import find_account, normalize_title
 from tests.builders import EVENT
 from tests.events import read_fact
+from tests.sealing import new_keyring
 
 HEAD = "Account,Email,First Name,Title,Opted Out,id:hubspot\n"
 
@@ -172,3 +174,16 @@ async def test_a_person_that_is_gone_without_a_record_takes_nobody_else_back() -
     await store.keep("acme.com", "a", Person(at=1, title="VP"))
     await store.keep("acme.com", "b", Person(at=1, gone=True))
     assert await store.read("acme.com") == [Person(at=2, title="CRO", opted_out=True)]
+
+
+async def test_a_forgotten_person_that_a_table_still_has_is_not_contacted(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, HEAD + "acme.com,Ann@acme.com,Ann,,,\nacme.com,bo@acme.com,Bo,,,\nb.com,ann@acme.com,,,,\n"
+    )
+    keys = await new_keyring()
+    finder = UnforgottenContacts(TableContacts(path, find_account), keys)
+    assert [one.opted_out for one in await finder.find("acme.com")] == [False, False]
+    await keys.store.destroy([keys.names.person("acme.com", "ann@acme.com")], forget=True)
+    keys.drop()
+    assert [one.opted_out for one in await finder.find("acme.com")] == [True, False]
+    assert [one.opted_out for one in await finder.find("b.com")] == [False]
