@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,10 +128,13 @@ class AccountPlaces:
         """Return the notes of sinks that speak of the account, without those."""
         held = await self._ask(self._client.hgetall(sinks_key(self._prefix)))
         found: dict[str, bytes] = {}
+        named = re.compile(rf"(?<![\w.-]){re.escape(account)}(?![\w-]|\.\w)")
         for raw, value in held.items():
             if raw.startswith(b"notes:") and account.encode() in value:
-                notes = [one for one in orjson.loads(value) if account not in orjson.dumps(one).decode()]
-                found[raw.decode()] = orjson.dumps(notes)
+                notes = orjson.loads(value)
+                kept = [one for one in notes if not named.search(orjson.dumps(one).decode())]
+                if len(kept) < len(notes):
+                    found[raw.decode()] = orjson.dumps(kept)
         return found
 
     async def _findings(self, account: str) -> dict[str, bytes]:

@@ -172,3 +172,13 @@ async def test_a_sink_that_is_away_does_not_hold_up_a_forget_for_ever(
     account = Operation(1, "forget", "acme.com", "acme.com", 0, path=("acme.com",))
     await asyncio.wait_for(forgetting.Forgetting(redis, "p", PARTITIONS, None).clear(account), 5.0)  # type: ignore[arg-type]
     assert not redis.held[calls_key("p", "crm", "acme.com")]
+
+
+async def test_a_note_about_an_account_named_alike_stays(redis: Hashes) -> None:
+    notes = [{"account": name, "text": "no contact"} for name in ("acme.com", "big-acme.com", "acme.com.au")]
+    await redis.hset(sinks_key("p"), "notes:crm", orjson.dumps(notes))
+    places = AccountPlaces(redis, "p", PARTITIONS)  # type: ignore[arg-type]
+    await places.clear("acme.com")
+    left = [one["account"] for one in orjson.loads(redis.held[sinks_key("p")][b"notes:crm"])]
+    assert left == ["big-acme.com", "acme.com.au"]
+    assert (await places.count("acme.com")) == {}
