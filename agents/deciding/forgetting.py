@@ -110,8 +110,10 @@ def _renew(
     state.sequence = max(state.sequence, step.sequence)
     cause = Cause(forgotten="person")
     if facts:
-        state.do_not_contact = UNTOLD
+        known, state.do_not_contact = state.do_not_contact, UNTOLD
         decisions = [_explain(one) for one in timeline.refill(account, facts, at, clock)]
+        if state.do_not_contact == UNTOLD:  # nothing was decided: all of them are too old
+            state.do_not_contact = known
     else:
         decisions = timeline.end(account, at, cause, clock)
     learned = [one for one in facts if one.kind == "outcome"]
