@@ -6,6 +6,8 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,6 +25,10 @@ Result = TypeVar("Result")
 
 AHEAD: Final = 2
 """How many tasks of each process wait or are done before their turn."""
+
+
+LOOKED_EVERY: Final = 0.5
+"""Seconds between two looks of a process at whether the one that started it is still there."""
 
 
 class NoProcesses(WrongUse):
@@ -88,7 +94,7 @@ def open_workers(work: Work, jobs: int) -> Iterator[Workers[Work]]:
     if "fork" not in multiprocessing.get_all_start_methods():
         raise NoProcesses
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(work,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(work, os.getpid()))
     try:
         # They are all forked with the first task, before any thread is started.
         pool.submit(os.getpid).result()
@@ -101,11 +107,19 @@ _work: Any = None
 """What this process does, if it is one of several."""
 
 
-def _begin(work: object) -> None:
+def _begin(work: object, parent: int) -> None:
     global _work  # noqa: PLW0603  # a process of the pool has one work
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     gc.freeze()
     _work = work
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after the one that started it: a signal may have ended that one without a word."""
+    while os.getppid() == parent:
+        time.sleep(LOOKED_EVERY)
+    os._exit(1)
 
 
 def _do(function: Callable[[Any, Task], Result], task: Task) -> Result:

@@ -1,6 +1,9 @@
 """Processes share work: results in order, few tasks ahead, and a process that ends is said."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -62,3 +65,25 @@ def test_a_process_that_ends_in_the_middle_is_said() -> None:
 def test_an_error_in_a_process_is_raised_here() -> None:
     with open_workers(0, 2) as workers, pytest.raises(ValueError, match="7"):
         list(workers.do(fail, [7]))
+
+
+KILLED = """
+import os, signal
+from resegment.cli.replaying.processes import open_workers
+
+with open_workers(0, 3) as workers:
+    os.kill(os.getpid(), signal.{name})
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_no_process_outlives_the_one_that_started_it(name: str) -> None:
+    # its output ends only with the last process that has it
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED.format(name=name)],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == -signal.Signals[name]
