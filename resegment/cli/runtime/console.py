@@ -67,9 +67,12 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
     from resegment.metrics import Metrics
     from resegment.streams.kafka.partition_counts import PartitionCounts
     from resegment.streams.live.prefix import viewed_prefix
+    from resegment.streams.shutdown import Stopping
 
     metrics = Metrics()
-    with ending(), listening(lambda: None) as stop:
+    # A thread that asks a Kafka that is away for its topics would hold the end of the process for half a minute.
+    stopping = Stopping()
+    with ending(), listening(lambda: None, stopping) as stop:
         try:
             async with (
                 open_session(servers) as session,
@@ -86,7 +89,8 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
                 operations = open_operations(settings, connect(session))
                 mount_console(app, prefix, entrance, operations, locale=locale_of(settings))
                 port = settings.http_port
-                async with serving(app, settings.http_host, port, names=settings.http_names) as url:
+                names = settings.http_names
+                async with serving(app, settings.http_host, port, names=names, stopping=stopping) as url:
                     stop.ready()
                     print_note(
                         f"The console is at {url}{PATH}/ (prefix {session.prefix}). Press Ctrl-C to stop."

@@ -57,7 +57,7 @@ class Stop:
 def end_process(after: float) -> None:
     """End the process after `after` seconds: a thread that waits for a response could keep it for minutes."""
     time.sleep(after)
-    log.warning("Stopped before all work was done; the next worker does the rest")
+    log.warning("Stopped before all work was done; what is left of it is done again")
     os._exit(0)
 
 
