@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -16,6 +17,7 @@ from resegment.state.redis.reader import PrefixReader
 from resegment.state.redis.webhooks import WebhookStates
 from resegment.state.sinks.states import SinkStates
 from resegment.streams.forgetting.places import AccountPlaces
+from resegment.streams.forgetting.plain_facts import count_plain_facts
 from resegment.streams.identities.log import read_identities
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topic, Topics
@@ -90,8 +92,13 @@ class ForgottenCheck:
         """Return what is left of all that is forgotten at an instant (ms)."""
         shared = await self.look_at_shared()
         found: list[Left] = []
-        for one in _in_force(identities):
+        operations = _in_force(identities)
+        plain = await self._count_plain({name for one in operations for name in one.path})
+        for one in operations:
             found += await self._look_at(one, identities)
+            if count := sum(plain[name, bool(one.persons)] for name in one.path):
+                what = f"{self.topics.signals.name} has events from before there were keys, as plain text: {count:,}"
+                found.append(Left(one.account, bool(one.persons), what))
             for what, kept in shared.items():
                 until = None if kept is None else one.at + kept
                 if until is None or until > now:
@@ -121,6 +128,14 @@ class ForgottenCheck:
             for what, count in (await places.count(account)).items():
                 found.append(wrong(account, f"Redis has {what}: {count:,}"))
         return found
+
+    async def _count_plain(self, accounts: Collection[str]) -> Counter[tuple[str, bool]]:
+        if self.ring is None or not accounts:
+            return Counter()  # without keys all is plain text
+        numbers = sorted({self.reader.partition_of(one) for one in accounts})
+        topic = self.topics.signals.name
+        async with reading(self.bootstrap, topic, numbers, security=self.security) as log:
+            return await count_plain_facts(log.to_end(), accounts, self.ring)
 
     async def look_at_shared(self) -> dict[str, int | None]:
         """Return what may have copies of anything forgotten, each with how long (ms) it has them; None: until asked."""

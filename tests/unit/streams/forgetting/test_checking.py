@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from resegment.agents.batch import RecordedMessage
 from resegment.identity.merges import Identities
+from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.identities.records import Forget, Settled, encode_identity_record
+from resegment.schemas.identities.steps import Step, encode_step, pack_facts
 from resegment.schemas.state import AccountState, Identity
 from resegment.state.keys.keyring import Keyring
 from resegment.state.redis.keys import people_key
+from resegment.streams.forgetting import checking
 from resegment.streams.forgetting.checking import DAY, ForgottenCheck, Left
 from resegment.streams.kafka.topics import Topics
-from tests.sealing import new_keyring
+from tests.sealing import new_keyring, seal_all
 from tests.unit.streams.forgetting.test_places import Hashes
 
 
@@ -34,6 +40,9 @@ class Reader:
     def __init__(self) -> None:
         self.state = AccountState(identity=Identity(forgotten=True))
 
+    def partition_of(self, account: str) -> int:
+        return 0
+
     async def states(self, accounts: Any) -> list[Any]:
         return [self.state for _ in accounts]
 
@@ -42,9 +51,28 @@ async def _has_records(check: ForgottenCheck, topic: Any) -> bool:
     return False
 
 
+class Log:
+    """The topic `signals`, as far as it is read."""
+
+    records: ClassVar[list[Any]] = []
+
+    def to_end(self) -> Any:
+        async def read() -> AsyncIterator[list[Any]]:
+            yield self.records
+
+        return read()
+
+
+@asynccontextmanager
+async def _reading(*about: Any, **more: Any) -> AsyncIterator[Log]:
+    yield Log()
+
+
 @pytest.fixture
 async def check(monkeypatch: pytest.MonkeyPatch) -> ForgottenCheck:
     monkeypatch.setattr(ForgottenCheck, "_has_records", _has_records)
+    monkeypatch.setattr(checking, "reading", _reading)
+    monkeypatch.setattr(Log, "records", [])
     about: Any = Client(), Reader(), "", Topics("p"), {}
     return ForgottenCheck(*about, await new_keyring(), timedelta(days=7), 30)
 
@@ -101,3 +129,40 @@ async def test_what_workers_have_not_done_and_what_redis_still_has_is_wrong(chec
     await client.hset(people_key("p", "acme.com"), "ann@acme.com", b"x")
     check.reader.state = AccountState()  # type: ignore[attr-defined]
     assert wrong(await check.look(identities(), DAY)) == ["Redis has its state", "Redis has persons: 1"]
+
+
+async def test_events_from_before_there_were_keys_are_listed_as_plain_text(
+    check: ForgottenCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = ring_of(check)
+    about = {"kind": "people", "source": "/crm", "time": 1, "recorded": 1}
+    facts = [
+        Fact(account=account, id=str(number), record=str(number), data=data, **about)  # type: ignore[arg-type]
+        for number, (account, data) in enumerate(
+            [
+                ("acme.com", {"person": "Ann Lee", "email": "ann@acme.com"}),
+                ("acme.com", {"person": "Bo"}),
+                ("acme.com", {"role": "cro"}),
+                ("b.com", {"person": "Ann Lee"}),
+            ]
+        )
+    ]
+    (sealed,) = await seal_all(ring, facts[:1])
+    step = encode_step(Step(step="join", op=1, account="acme.com", facts=pack_facts([*facts, sealed])))
+    records = [RecordedMessage(0, 1, one.account.encode(), encode_fact(one)) for one in (*facts, sealed)]
+    await ring.store.destroy([ring.names.person("acme.com", "ann@acme.com")], forget=True)
+    ring.drop()
+    person = identities(ring.names.person("acme.com", "ann@acme.com"))
+    for log, expected in (
+        ([], []),
+        (records, ["1", "2"]),
+        ([RecordedMessage(9, 1, None, step, [("identity", b"")])], ["1", "2"]),
+    ):
+        monkeypatch.setattr(Log, "records", log)
+        found = [
+            one.what.rpartition(" ")[2]
+            for given in (person, identities())
+            for one in await check.look(given, DAY)
+            if "plain text" in one.what
+        ]
+        assert found == expected
