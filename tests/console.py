@@ -84,6 +84,8 @@ class PrefixInMemory:
         """Accounts that the shadow has not judged."""
         self.comparing = asyncio.Event()
         """Comparisons wait for it."""
+        self.compares = asyncio.Event()
+        """Set once a comparison has begun."""
         self.comparing.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -190,10 +192,15 @@ class PrefixInMemory:
         shadow = find_shadow(self._registry)
         self._registry.definitions.take(msgspec.json.encode(Discarded(apply=shadow.apply.id)))
 
+    def forget(self, account: str, *, person: bool = False) -> None:
+        """Tell the shadow's comparison what is forgotten, as the follower of the index does."""
+        self._shadow.forget(account, person)
+
     async def shadow(self, patience: float) -> ShadowLook | None:
         return await self._shadow.look(self._registry, patience)
 
     async def _compare_shadow(self, count: Count) -> ShadowReport:
+        self.compares.set()
         await self.comparing.wait()
         shadow = find_shadow(self._registry)
         live, other = self._registry.current, self._registry.runtime(shadow.apply.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -95,8 +95,11 @@ class Progress:
 class IndexFollower:
     """Keeps an index up to date from the first `look` on, and rests when nobody has looked for a while."""
 
-    def __init__(self, connection: LiveConnection, index: Index) -> None:
-        self._connection, self._index = connection, index
+    def __init__(
+        self, connection: LiveConnection, index: Index, forget: Callable[[str, bool], None] = lambda *_: None
+    ) -> None:
+        """`forget` is called with each account that is forgotten, and whether only a person of it is."""
+        self._connection, self._index, self._forget_elsewhere = connection, index, forget
         self._wanted, self._news = asyncio.Event(), asyncio.Event()
         self._looked = float("-inf")
         self._scanned = float("-inf")
@@ -226,6 +229,7 @@ class IndexFollower:
             asked = decode_identity_record(value or b"")
             if isinstance(asked, Forget):
                 await self._index.forget(asked.account, asked.at, person=bool(asked.persons))
+                self._forget_elsewhere(asked.account, bool(asked.persons))
 
     @asynccontextmanager
     async def _open(self, name: str, topic: str) -> AsyncIterator[TopicReader]:
@@ -306,6 +310,7 @@ class IndexFollower:
         for change in changes:
             if change.forgotten:
                 await self._index.forget(change.account, change.at, person=False)
+                self._forget_elsewhere(change.account, False)
         if not new_changes:
             return
         if self.progress.accounts_done:

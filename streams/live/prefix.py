@@ -59,12 +59,12 @@ class ViewedPrefix:
 
     def __init__(self, connection: LiveConnection, index: Index) -> None:
         self._connection, self._index = connection, index
-        self._follower = IndexFollower(connection, index)
+        self._shadow = ShadowWatch(self._compare_shadow, self.start)
+        self._follower = IndexFollower(connection, index, self._shadow.forget)
         self._follows = False
         self._registry: Cached[DefinitionRegistry] = Cached(math.inf)
         self._overview: Cached[Overview] = Cached(FRESH)
         self._sample: Cached[Sample] = Cached(RESAMPLED)
-        self._shadow = ShadowWatch(self._compare_shadow, self.start)
         self._reports: dict[By, Cached[Report]] = {one: Cached(REMEASURED) for one in By}
         self._letters, self._grown = DeadLetterCount(), dict[str, int]()
         self._counted = -math.inf
@@ -133,6 +133,7 @@ class ViewedPrefix:
 
     async def shadow(self, patience: float) -> ShadowLook | None:
         """Return what is known of the shadow, None without one; wait up to so many seconds for a first comparison."""
+        self._look()  # what is forgotten meanwhile leaves the comparison, too
         return await self._shadow.look(await self.registry(), patience)
 
     async def _compare_shadow(self, count: Count) -> ShadowReport:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from resegment.errors import ResegmentError
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
@@ -85,6 +87,10 @@ class ShadowWatch:
         self._step: tuple[int, int] | None = None
         self._next = float("-inf")
         self._done = asyncio.Event()
+        self._named: frozenset[str] = frozenset()
+        """The accounts that the report names."""
+        self._forgotten: list[tuple[str, bool]] = []
+        """What was forgotten since the comparison under way began."""
 
     async def look(self, registry: DefinitionRegistry, patience: float) -> ShadowLook | None:
         """Return what is known, None where there is no shadow. Wait up to `patience` seconds for a first comparison."""
@@ -96,6 +102,7 @@ class ShadowWatch:
             self._apply, self._report, self._problem, self._next = about, None, None, float("-inf")
         if self._step is None and time.monotonic() >= self._next:
             self._step, self._done = (0, 0), asyncio.Event()
+            self._forgotten.clear()
             self._start(self._run(about))
         if self._report is None and self._step is not None:
             with suppress(TimeoutError):
@@ -110,6 +117,13 @@ class ShadowWatch:
             self._problem,
         )
 
+    def forget(self, account: str, person: bool) -> None:
+        """Name an account no more, or give no reasons of it if only a person of it is forgotten. Counts stay."""
+        if self._step is not None:
+            self._forgotten.append((account, person))
+        if self._report is not None and account in self._named:
+            self._report = leave_out(self._report, account, person=person)
+
     async def _run(self, about: str) -> None:
         begun = time.monotonic()
         report: ShadowReport | None = None
@@ -119,12 +133,21 @@ class ShadowWatch:
         except ResegmentError as error:
             problem = error
         finally:
+            self._step = None
             if self._apply == about:  # it was not discarded or begun again meanwhile
-                self._report, self._problem = report or self._report, problem
+                self._problem = problem
+                if report is not None:
+                    self._take(report)
                 ended = time.monotonic()
                 self._next = ended + max(FRESH, REST * (ended - begun))
-            self._step = None
             self._done.set()
+
+    def _take(self, report: ShadowReport) -> None:
+        self._report = report
+        samples = (one.account for flow in report.flows for one in flow.samples)
+        self._named = frozenset(one.account for one in report.elsewhere).union(samples)
+        for account, person in self._forgotten:
+            self.forget(account, person)
 
     def _count(self, _: str, total: int) -> Callable[[int], None]:
         def progress(done: int) -> None:
@@ -133,6 +156,19 @@ class ShadowWatch:
 
         self._step = (0, total)
         return progress
+
+
+def leave_out(report: ShadowReport, account: str, *, person: bool) -> ShadowReport:
+    """Return a comparison that does not name an account, or gives no reasons of it; its counts are the same."""
+    flows = tuple(
+        replace(flow, samples=tuple(one for one in flow.samples if one.account != account))
+        for flow in report.flows
+    )
+    if person:
+        return replace(report, flows=flows)
+    return replace(
+        report, flows=flows, elsewhere=tuple(one for one in report.elsewhere if one.account != account)
+    )
 
 
 async def compare_live(

@@ -133,3 +133,28 @@ async def test_another_shadow_is_compared_again(http: httpx.AsyncClient, shadowe
     shadowed.end_shadow()
     shadowed.begin_shadow(1, BEGUN)
     assert "0 accounts of 5" in await read(http, SHADOW)
+
+
+async def test_a_comparison_does_not_name_what_is_forgotten_since(
+    http: httpx.AsyncClient, shadowed: PrefixInMemory
+) -> None:
+    assert "umbrella.com" in await read(http, SHADOW)
+    shadowed.forget("umbrella.com")
+    shadowed.forget("wonka.com", person=True)
+    twin = (await http.get(f"{SHADOW}?format=json")).json()
+    assert [one["account"] for one in twin["tables"]["moves"]["rows"]] == ["wonka.com"]
+    assert twin["tables"]["samples"]["rows"] == [], "a reason may quote the person"
+    assert "umbrella.com" not in await read(http, SHADOW)
+
+
+async def test_what_is_forgotten_during_a_comparison_is_left_out_of_it(
+    http: httpx.AsyncClient, shadowed: PrefixInMemory
+) -> None:
+    shadowed.comparing.clear()
+    asked = asyncio.create_task(http.get(f"{SHADOW}?format=json"))
+    await shadowed.compares.wait()
+    shadowed.forget("umbrella.com")
+    shadowed.comparing.set()
+    response = await asked
+    assert response.json()["tables"]["moves"]["total"] == 1
+    assert "umbrella.com" not in response.text

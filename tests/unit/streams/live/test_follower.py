@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from resegment.schemas.identities.records import Forget, encode_identity_record
 from resegment.schemas.routing import Enrollment, RoutedState
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.kafka.admin import NO_TOPIC, TopicIdentity, TopicsUnavailable
@@ -142,6 +143,7 @@ class Rig:
     prefix: Prefix
     index: Index
     follower: IndexFollower
+    forgotten: list[tuple[str, bool]]
 
     async def until(self, look: Callable[[], bool], accounts: Sequence[str] | None = None) -> None:
         """Wait until something holds, and the index has the changes of these accounts, in that order."""
@@ -166,7 +168,9 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     connection = LiveConnection(
         cast("Any", None), "kafka", TOPICS, {}, cast("PrefixReader", prefix), "wall", 60_000, 2_000
     )
-    made = Rig(kafka, prefix, index, IndexFollower(connection, index))
+    forgotten: list[tuple[str, bool]] = []
+    follower = IndexFollower(connection, index, lambda *one: forgotten.append(one))
+    made = Rig(kafka, prefix, index, follower, forgotten)
     task = asyncio.create_task(made.follower.run())
     yield made
     assert not task.done(), task.exception()
@@ -269,3 +273,14 @@ async def test_the_owner_of_an_account_follows_the_router(rig: Rig) -> None:
         async with asyncio.timeout(5):
             while await owner() != wanted:
                 await asyncio.sleep(0.01)
+
+
+async def test_what_else_shows_accounts_is_told_what_is_forgotten(rig: Rig) -> None:
+    rig.kafka.make(
+        "identities",
+        encode_identity_record(Forget(account="a.com", at=5)),
+        b"{}",
+        encode_identity_record(Forget(account="b.com", at=6, persons=("key",))),
+    )
+    await rig.until(lambda: len(rig.forgotten) == 2)
+    assert rig.forgotten == [("a.com", False), ("b.com", True)]
