@@ -45,7 +45,7 @@ async def rotate(store: KeyStore, operator: OperatorKey, prefix: str) -> Rotated
                 wrapped += 1
     for operation, held in (await store.pending()).items():
         fresh = operator.rewrap(held.encode(), pending_label(operation)).decode()
-        if fresh != held:
+        if fresh != held and operation in await store.pending():  # else it was completed in the meantime
             await store.put_pending(operation, fresh)
     fresh = operator.rewrap(secret.encode(), LABEL).decode()
     if fresh != secret:

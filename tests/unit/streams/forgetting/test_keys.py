@@ -10,6 +10,8 @@ from resegment.identity.merges import Identities, Operation
 from resegment.schemas.fact import Fact
 from resegment.schemas.identities.records import Forget, encode_identity_record
 from resegment.schemas.privacy.fields import normalize_person
+from resegment.schemas.privacy.wrapping import OperatorKey
+from resegment.state.keys.rotation import rotate
 from resegment.streams.forgetting.forgetting import Forgetting, KeysNeeded, destroy_keys
 from resegment.streams.forgetting.pending import PendingForget, keep_pending, new_pending, read_pending
 from resegment.streams.forgetting.requests import NOBODY, name_persons
@@ -112,3 +114,20 @@ async def test_after_the_undo_there_are_new_keys_and_the_old_facts_stay_closed()
     again = await seal_all(ring, [about("acme.com", "Ann Lee")])
     assert await opened(ring, sealed) == []
     assert await opened(ring, again) == [again[0].id]
+
+
+async def test_a_rotation_brings_no_completed_forget_back_which_would_name_the_person_for_ever() -> None:
+    ring = await new_keyring()
+    pending = PendingForget(wish=Forget(account="acme.com", at=1, pending="x"), spellings=("ann lee",))
+    await keep_pending(ring, pending)
+    before = await ring.store.pending()
+    looks = iter([before, {}])
+
+    async def look() -> Any:  # a worker completes it right after the first look
+        return next(looks)
+
+    ring.store.pending = look  # type: ignore[method-assign]
+    await ring.store.remove_pending("x")
+    await rotate(ring.store, OperatorKey(b"n" * 32, b"o" * 32), "p")
+    del ring.store.pending  # type: ignore[method-assign]
+    assert await ring.store.pending() == {}
