@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +21,8 @@ MOST: Final = 100_000
 """How many accounts are read to find those that wait."""
 LISTED: Final = 10_000
 """How many of those that wait for one reason are listed."""
+PAUSED: Final = 200
+"""After so many accounts that wait, other work comes in between."""
 NAMED: Final = 5
 """How many members are named who may take an account."""
 QUEUED: Final = "queued"
@@ -89,7 +92,12 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy) -> Que
             complete = False
             break
     await update_places(client, reader.prefix, [state for *_, state in listed])
-    rows = [describe_waiting(name, reason, state, policy) for name, reason, state in listed]
+    takers = Takers(policy)
+    rows: list[WaitingAccount] = []
+    for name, reason, state in listed:
+        rows.append(describe_waiting(name, reason, state, takers))
+        if len(rows) % PAUSED == 0:
+            await asyncio.sleep(0)  # what else this process does comes in between
     return Queue(
         counts,
         rows,
@@ -99,16 +107,32 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy) -> Que
     )
 
 
-def describe_waiting(name: str, reason: str, state: RoutedState, policy: Policy) -> WaitingAccount:
+class Takers:
+    """Finds the members who may take an account: once for all accounts of a team with the same gates."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._found: dict[tuple[str | None, frozenset[str]], tuple[str, ...]] = {}
+
+    def find(self, team: str | None, gates: Collection[str]) -> tuple[str, ...]:
+        """Return them."""
+        key = team, frozenset(gates)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._policy.eligible(team, gates)
+        return found
+
+
+def describe_waiting(name: str, reason: str, state: RoutedState, members: Takers) -> WaitingAccount:
     """Return an account that waits, in words."""
     one, route = state.enrollment, None if state.target is None else state.target.route
     if reason == QUEUED and one is not None:
-        takers = policy.eligible(one.team, state.active_gates)
+        takers = members.find(one.team, state.active_gates)
         queue = one.owner if one.owner == one.team else f"{one.owner} of {one.team}"
         words = f"in the queue {queue}: {_tell_takers(takers)}"
         return WaitingAccount(name, reason, one.workflow, one.team, takers, one.at, words)
     team = None if route is None else route.team
-    takers = policy.eligible(team, state.active_gates) if reason == "waiting" else ()
+    takers = members.find(team, state.active_gates) if reason == "waiting" else ()
     return WaitingAccount(
         name, reason, workflow_of(state), team, takers, since_of(state), tell_obstacle(state)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import pytest
@@ -98,3 +99,31 @@ async def test_what_is_not_listed_is_counted_by_reason(monkeypatch: pytest.Monke
     assert len(found.waiting) == 3
     assert found.unlisted == {"quiet": 3}
     assert found.complete
+
+
+async def test_who_may_take_accounts_is_found_once_and_other_work_comes_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str | None] = []
+    eligible = Policy.eligible
+
+    def find(policy: Policy, team: str | None, gates: Any) -> tuple[str, ...]:
+        asked.append(team)
+        return eligible(policy, team, gates)
+
+    monkeypatch.setattr(Policy, "eligible", find)
+    monkeypatch.setattr(module, "PAUSED", 10)
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(work())
+    found = await read(Server(**{f"a{number}_com": owned("round robin") for number in range(100)}))
+    other.cancel()
+    assert {one.takers for one in found.waiting} == {("ann", "bob")}
+    assert asked == ["sales"]
+    assert turns >= 10
