@@ -28,7 +28,7 @@ from resegment.http.console.viewing import View, Viewing
 from resegment.http.operations.letters import AT_ONCE, NoSuchLetter
 from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import format_instant, parse_instant
-from resegment.streams.operations.dead_letters import DeadLetter
+from resegment.streams.operations.dead_letters import DeadLetter, DeadLetters
 
 router: Final = APIRouter()
 
@@ -46,8 +46,7 @@ async def show_dead_letters(view: View) -> Response:
     """Show the newest dead letters: by default those that were not sent again."""
     found = await view.operations.letters.look()
     wanted = LetterFilter.read(view.request.query_params)
-    every = await asyncio.to_thread(find_sources, list(found.letters.values()))
-    chosen = wanted.choose(every, view.zone)
+    every, chosen = await _choose(view, found, wanted)
     return view.respond(
         "dead_letters.html",
         title="Dead letters",
@@ -80,6 +79,18 @@ async def show_dead_letters(view: View) -> Response:
         again=_find_again(view),
         may=view.user.may("dead-letters"),
     )
+
+
+async def _choose(
+    view: Viewing, found: DeadLetters, wanted: LetterFilter
+) -> tuple[list[SourcedLetter], list[SourcedLetter]]:
+    """Return all letters, and those that are wanted, beside other requests: they may be many, and large."""
+
+    def choose() -> tuple[list[SourcedLetter], list[SourcedLetter]]:
+        every = find_sources(list(found.letters.values()))
+        return every, wanted.choose(every, view.zone)
+
+    return await asyncio.to_thread(choose)
 
 
 def _find_again(view: Viewing) -> str | None:
@@ -129,11 +140,8 @@ async def retry_dead_letters(view: View) -> Response:
     form = await read_form(view)
     wanted = LetterFilter.read({name: values[0] for name, values in form.items()})
     if "every" in form:
-        held = find_sources((await letters.look()).letters.values())
-        whole = [
-            one.letter.id for one in replace(wanted, again="").choose(held, view.zone) if one.letter.is_whole
-        ]
-        ids = whole[-AT_ONCE:]
+        _, chosen = await _choose(view, await letters.look(), replace(wanted, again=""))
+        ids = [one.letter.id for one in chosen if one.letter.is_whole][-AT_ONCE:]
     else:
         ids = form.get("id", [])
     if not ids:

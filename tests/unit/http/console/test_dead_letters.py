@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.pages.operations.refusals import LetterFilter
 from resegment.http.console.table import Table
 from tests.unit.http.console.operating import (
     HOSTILE,
@@ -116,6 +117,25 @@ async def test_a_long_file_is_written_beside_other_requests(
     assert len(twin.json()["rows"]) == 705
     assert [one is threading.main_thread() for one in threads] == [False, False, True]
     assert len(page.text.splitlines()) == 26
+
+
+async def test_letters_are_searched_beside_other_requests(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    choose = LetterFilter.choose
+
+    def chosen(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return choose(*given)
+
+    monkeypatch.setattr(LetterFilter, "choose", chosen)
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        await browser.get("/dead-letters?text=gmail")
+        await browser.post("/dead-letters/retry", data={"csrf": csrf, "every": "yes", "text": "gmail"})
+    assert [ids for _, ids, _ in operated.letters.sent] == [["demo.triggers.funding:0:2"]]
+    assert [one is threading.main_thread() for one in threads] == [False, False]
 
 
 async def test_refusals_are_counted_by_reason_and_source(operated: Operated) -> None:
