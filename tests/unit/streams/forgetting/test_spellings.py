@@ -43,3 +43,13 @@ def test_a_contact_links_as_events_do_and_a_phone_number_of_all_links_nobody() -
 def test_a_person_nobody_knows_is_forgotten_by_what_was_given() -> None:
     assert find_spellings(" Nobody ", [], FACTS) == ("nobody",)
     assert find_spellings("  ", [], FACTS) == ()
+
+
+def test_a_word_that_many_may_be_called_links_nobody_else() -> None:
+    facts = [
+        fact(person="unknown", email="ann@acme.com"),
+        fact(person="unknown", email="bo@acme.com"),
+        fact(person="Ann Lee", email="ann@acme.com"),
+    ]
+    assert set(find_spellings("Ann Lee", [], facts)) == {"ann lee", "ann@acme.com", "unknown"}
+    assert "bo@acme.com" in find_spellings("unknown", [], facts)
