@@ -23,7 +23,13 @@ _LAST_DAY: Final = number_of(dt.date(2199, 12, 31))
 
 def members(team: Team) -> tuple[Member, ...]:
     """Return the members of the team, in the order of the file."""
-    return tuple(Member(name=one) if isinstance(one, str) else one for one in team.members)
+    return tuple(_named(one) if isinstance(one, str) else one for one in team.members)
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str) -> Member:
+    """Return the member who is given by name alone. Teams are asked for each account, so they are made once."""
+    return Member(name=name)
 
 
 def working_time(team: Team, member: Member | None = None) -> WorkingTime:

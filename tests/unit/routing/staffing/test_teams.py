@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resegment.console.operations.owners import describe_owners, render_owners
 from resegment.console.terminal import screen
-from resegment.routing.staffing.teams import candidates, preferred, rank
+from resegment.routing.staffing.teams import candidates, members, preferred, rank
 from resegment.schemas.assignment import Assign, Assigned, Candidate
 from resegment.schemas.segments import Member, Order, Team
 from resegment.schemas.times import parse_instant
@@ -35,6 +35,11 @@ def member(name: str, **given: Any) -> Member:
 
 def names(team: Team, at: int, *standing: str) -> list[str]:
     return [one.name for one in candidates("sales", team, standing, at)]
+
+
+def test_a_member_given_by_name_alone_is_made_once() -> None:
+    first, second = (members(Team(members=["ann"])) for _ in range(2))
+    assert first[0] is second[0]
 
 
 def test_a_member_given_by_name_alone_takes_any_account_on_any_day() -> None:
