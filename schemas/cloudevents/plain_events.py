@@ -45,6 +45,7 @@ def find_plain_kind(event: Any) -> Kind | None:
         or type(record) is not str
         or not 0 < len(record) <= 512
         or type(event.get("recordedtime", "")) is not str
+        or type(event.get("datacontenttype", "")) is not str
         or type(data) is not dict
     ):
         return None

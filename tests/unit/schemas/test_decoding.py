@@ -43,6 +43,7 @@ envelopes = st.fixed_dictionaries(
         "recordedtime": st.sampled_from(["2026-02-01T00:00:00Z", "soon", None]),
         "record": st.sampled_from(["r", "", None, 3]),
         "op": st.sampled_from(["assert", "retract", "delete"]),
+        "datacontenttype": st.sampled_from(["application/json", "text/csv", None, 3]),
     },
 )
 
