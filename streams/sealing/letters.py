@@ -61,9 +61,7 @@ def subject_of_letter(message: Message) -> tuple[str, str | None]:
 
     The event that was refused may be of any form, so this takes what it can read.
     """
-    event = _read_event(message)
-    data = event.get("data")
-    fields: Mapping[str, Any] = data if isinstance(data, dict) else {}
+    event, fields = _read_event(message), fields_of_letter(message)
     given = event.get("account") or fields.get("account") or event.get("subject")
     account = NOBODY
     if isinstance(given, str):
@@ -75,6 +73,12 @@ def subject_of_letter(message: Message) -> tuple[str, str | None]:
     if person is None and isinstance(given, str) and (address := find_address(given)) is not None:
         person = normalize_person(address)
     return account, person
+
+
+def fields_of_letter(message: Message) -> Mapping[str, Any]:
+    """Return the data of the event that was refused, as far as it can be read."""
+    data = _read_event(message).get("data")
+    return data if isinstance(data, dict) else {}
 
 
 def _read_event(message: Message) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from resegment.schemas.privacy.messages import Parts, take_apart
 from resegment.schemas.shrinking import ChangeTooLarge, fit_change
 from resegment.state.keys.keyring import Keyring
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.sealing.letters import is_letter, seal_letter, strip_letter, subject_of_letter
+from resegment.streams.sealing.letters import (
+    fields_of_letter,
+    is_letter,
+    seal_letter,
+    strip_letter,
+    subject_of_letter,
+)
 
 MOST_BYTES: Final = 700_000
 """The most bytes of a message before it is sealed: what is sealed takes a third more as text."""
@@ -47,6 +53,7 @@ class MessageSealer:
             return messages
         of_accounts = await ring.message_pairs(accounts)
         of_persons = await ring.pairs({one for one in letters.values() if one[1] is not None})
+        await ring.refresh_forgotten()
         sealed = list(messages)
         for place, found in parts.items():
             keys = of_accounts[found.account]
@@ -56,7 +63,8 @@ class MessageSealer:
         for place, subject in letters.items():
             letter, pair = sealed[place], of_accounts[subject[0]]
             person = None if subject[1] is None else of_persons[subject]
-            if pair is None or (person is None and subject[1] is not None):
+            is_gone = ring.forgets and ring.forgets_person(*subject, fields_of_letter(letter))
+            if is_gone or pair is None or (person is None and subject[1] is not None):
                 sealed[place] = strip_letter(letter)
             else:  # it may also quote others of the account: it goes with any of them
                 sealed[place] = seal_letter(letter, pair if person is None else (*pair, person[1]))

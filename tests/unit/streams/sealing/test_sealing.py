@@ -222,6 +222,16 @@ async def test_a_letter_about_a_person_goes_with_the_key_of_the_person_alone() -
     assert [one.value for one in opened[:2]] == [b"(forgotten)"] * 2
 
 
+async def test_a_letter_that_has_a_forgotten_address_beside_another_name_says_nothing() -> None:
+    store, ring = await open_ring()
+    await store.destroy([ring.names.person("acme.com", ADDRESS)], forget=True)
+    letters = [letter(event(person="P. F.", email=one)) for one in (ADDRESS.upper(), "other@acme.com")]
+    sealed = await MessageSealer(given(ring), TOPICS).seal(letters)
+    opened = await RecordOpener(given(ring)).open([as_record(one) for one in sealed])
+    assert [may_be_sent_again(one) for one in opened] == [False, True]
+    assert not names_person(sealed[0])
+
+
 async def test_a_letter_that_may_quote_others_goes_with_any_person_of_its_account() -> None:
     store, ring = await open_ring()
     sealed = await MessageSealer(given(ring), TOPICS).seal([LETTERS[0]])
