@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -45,7 +46,9 @@ async def show_sources(view: View) -> Response:
     rhythms = await view.operations.sources.rhythms(await view.prefix.now())
     letters = await view.operations.letters.look()
     every = (await view.prefix.registry()).current.definition.sources
-    rows = join_sources(overview.sources, recent, letters.letters.values(), rhythms, every)
+    # the source of a letter is read from its value: of many letters, that takes a while
+    refused = list(letters.letters.values())
+    rows = await asyncio.to_thread(join_sources, overview.sources, recent, refused, rhythms, every)
     lately = f"in {spell_span(recent.span)}" if recent.span else "lately"
     columns: list[Column[SourceRow]] = [
         Column(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from typing import Any
 
 import pytest
 
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.pages import sources
+from resegment.http.console.pages.operations.refusals import source_of
 from resegment.http.console.pages.sources import tell_rhythm
 from resegment.sources.rhythm import Rhythm
+from resegment.streams.operations.dead_letters import DeadLetter
 from tests.console import PrefixInMemory
 from tests.unit.http.console.operating import (
     FILE,
@@ -139,6 +143,24 @@ async def test_a_source_has_its_rate_its_refusals_and_its_last_error(operated: O
     assert (found["/crm"]["per_hour"], found["/crm"]["facts"]) == (3.0, 3)
     assert (found["/crm"]["refused"], found["/crm"]["last_error"]) == (2, "second")
     assert found["/crm"]["retractions"] == 1
+
+
+async def test_sources_of_letters_are_read_beside_other_requests(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated.letters.add(letter(1))
+    threads: list[threading.Thread] = []
+
+    def read(given: DeadLetter) -> str | None:
+        threads.append(threading.current_thread())
+        return source_of(given)
+
+    monkeypatch.setattr(sources, "source_of", read)
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        await browser.get("/sources")
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_rate_is_not_made_of_a_few_seconds(operated: Operated) -> None:
