@@ -31,7 +31,7 @@ class PastDecision(NamedTuple):
 
 
 def tell_history(state: RoutedState, sent: Collection[PastDecision]) -> list[PastDecision]:
-    """Return what was decided on an account, oldest first; `sent` are its commands, as far as they are kept.
+    """Return what was decided on an account, oldest first; `sent` are its commands in their order, as far as they are kept.
 
     Commands count from before the account's own log begins. They also say why the account was enrolled in segments
     that it has left.
@@ -39,7 +39,12 @@ def tell_history(state: RoutedState, sent: Collection[PastDecision]) -> list[Pas
     log = state.log
     begins = log[0].at if log else None
     earlier = [one for one in sent if begins is None or one.at < begins]
-    return [*sorted(earlier), *(_tell(state, one, sent) for one in log)]
+    return [*_in_order(earlier), *(_tell(state, one, sent) for one in log)]
+
+
+def _in_order(sent: Iterable[PastDecision]) -> list[PastDecision]:
+    """Order commands by their times. Those of one instant stay as they were sent: one workflow stops, and another begins."""
+    return sorted(sent, key=lambda one: one.at)
 
 
 def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
@@ -86,8 +91,8 @@ class PastStanding(NamedTuple):
 
 
 def find_standing(state: RoutedState | None, sent: Collection[PastDecision], at: int) -> PastStanding:
-    """Return where an account stood at an instant (ms). `sent` are its commands, as far as they are kept."""
-    history = sorted(sent) if state is None else tell_history(state, sent)
+    """Return where an account stood at an instant (ms). `sent` are its commands in their order, as far as they are kept."""
+    history = _in_order(sent) if state is None else tell_history(state, sent)
     found = PastStanding(None)
     for one in history:
         if one.at > at:

@@ -133,7 +133,8 @@ async def show_account(view: View, name: str) -> Response:
     span = await view.prefix.find(find_span)
     is_past = at is not None and at < found.now
     routing = None if is_past else found.routing
-    standing = find_standing(found.routing, [*map(_to_decision, commands)], at or 0) if is_past else None
+    sent = [*map(_to_decision, reversed(commands))]
+    standing = find_standing(found.routing, sent, at or 0) if is_past else None
     stop = _find_stop(found, routing, (await view.prefix.registry()).current.policy)
     shadow = None if at is not None else await view.prefix.shadowed_account(name, found.at)
     higher = [one for one in explanation.segments if one.role == "higher"]

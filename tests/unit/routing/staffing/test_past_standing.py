@@ -72,6 +72,18 @@ def test_before_the_log_of_an_account_begins_only_commands_are_known() -> None:
     )
 
 
+def test_commands_of_one_instant_count_as_they_were_sent() -> None:
+    commands = [
+        sent(1_000, "enrolled", "Ann"),
+        sent(5_000, "stop", "Ann", "left hot"),
+        sent(5_000, "enrolled", None),
+        sent(5_000, "reassign", None),
+        sent(5_000, "reassign", "Bo"),
+    ]
+    found = find_standing(None, commands, 5_000)
+    assert (found.workflow, found.owner, found.since) == ("calls", "Bo", 5_000)
+
+
 def test_a_standing_says_who_owned_the_account_and_for_what_it_waited_meanwhile() -> None:
     log = (
         logged(0, "enrolled", "Ann", "Ann"),
