@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resegment.cli.connection import WrongUse
-from resegment.errors import ResegmentError
+from resegment.errors import ResegmentError, explain_os_error
 
 Work_co = TypeVar("Work_co", covariant=True)
 Work = TypeVar("Work")
@@ -36,6 +36,16 @@ class NoProcesses(WrongUse):
 
     def __init__(self) -> None:
         super().__init__("--jobs needs a system that can fork processes", remedy="Leave --jobs out.")
+
+
+class TooManyProcesses(ResegmentError):
+    """The system does not start so many processes."""
+
+    def __init__(self, jobs: int, cause: OSError) -> None:
+        super().__init__(
+            f"cannot start {jobs} processes: {explain_os_error(cause)}", remedy="Use fewer --jobs, or none."
+        )
+        self.jobs = jobs
 
 
 class ProcessLost(ResegmentError):
@@ -87,7 +97,10 @@ class _Processes(Generic[Work]):
 
 @contextmanager
 def open_workers(work: Work, jobs: int) -> Iterator[Workers[Work]]:
-    """Let `jobs` processes do the work; this process alone, if it is one. Raises NoProcesses."""
+    """Let `jobs` processes do the work; this process alone, if it is one.
+
+    Raises NoProcesses, TooManyProcesses and ProcessLost.
+    """
     if jobs == 1:
         yield _Inline(work)
         return
@@ -96,11 +109,22 @@ def open_workers(work: Work, jobs: int) -> Iterator[Workers[Work]]:
     context = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(work, os.getpid()))
     try:
-        # They are all forked with the first task, before any thread is started.
-        pool.submit(os.getpid).result()
+        _start(pool, jobs)
         yield _Processes(pool, jobs)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start(pool: ProcessPoolExecutor, jobs: int) -> None:
+    """Start all processes. They are forked with the first task, before any thread is started."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise ProcessLost from error
+    except OSError as error:
+        for one in multiprocessing.active_children():  # nobody gives them work or ends them
+            one.terminate()
+        raise TooManyProcesses(jobs, error) from error
 
 
 _work: Any = None

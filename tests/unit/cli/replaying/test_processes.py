@@ -1,5 +1,7 @@
 """Processes share work: results in order, few tasks ahead, and a process that ends is said."""
 
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resegment.cli.replaying.processes import AHEAD, ProcessLost, open_workers
+from resegment.cli.replaying.processes import AHEAD, ProcessLost, TooManyProcesses, open_workers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -65,6 +67,25 @@ def test_a_process_that_ends_in_the_middle_is_said() -> None:
 def test_an_error_in_a_process_is_raised_here() -> None:
     with open_workers(0, 2) as workers, pytest.raises(ValueError, match="7"):
         list(workers.do(fail, [7]))
+
+
+def test_more_processes_than_the_system_starts_are_said_and_none_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fork, left = os.fork, [None]
+
+    def start() -> int:
+        if not left:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        left.pop()
+        return fork()
+
+    monkeypatch.setattr(os, "fork", start)
+    with pytest.raises(TooManyProcesses, match="cannot start 3 processes"), open_workers(0, 3):
+        pass
+    for one in multiprocessing.active_children():
+        one.join(10)
+    assert not multiprocessing.active_children()
 
 
 KILLED = """
