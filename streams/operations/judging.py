@@ -17,6 +17,7 @@ from typing import Final
 from resegment.schemas.state import AccountState
 from resegment.segmentation.planning.planner import Part, Planner
 from resegment.streams.operations.snapshot import Snapshot
+from resegment.streams.runtime import end_with
 
 SLICE: Final = 2_500
 """Accounts that are judged at once."""
@@ -81,11 +82,16 @@ def judging_pool(planner: Planner, accounts: int, *, forks: bool = True) -> Iter
     _planner = planner
     try:
         fork = multiprocessing.get_context("fork")
-        ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends the pool
-        with ProcessPoolExecutor(cores, mp_context=fork, initializer=signal.signal, initargs=ignore) as pool:
+        parent = (os.getpid(),)
+        with ProcessPoolExecutor(cores, mp_context=fork, initializer=_begin, initargs=parent) as pool:
             yield JudgingPool(planner, pool)
     finally:
         _planner = None
+
+
+def _begin(parent: int) -> None:
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends the pool
 
 
 def _judge(number: int, at: int, clock: int, some: _Slice) -> Part:

@@ -6,8 +6,6 @@ import gc
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resegment.cli.connection import WrongUse
 from resegment.errors import ResegmentError, explain_os_error
+from resegment.streams.runtime import end_with
 
 Work_co = TypeVar("Work_co", covariant=True)
 Work = TypeVar("Work")
@@ -25,10 +24,6 @@ Result = TypeVar("Result")
 
 AHEAD: Final = 2
 """How many tasks of each process wait or are done before their turn."""
-
-
-LOOKED_EVERY: Final = 0.5
-"""Seconds between two looks of a process at whether the one that started it is still there."""
 
 
 class NoProcesses(WrongUse):
@@ -133,17 +128,10 @@ _work: Any = None
 
 def _begin(work: object, parent: int) -> None:
     global _work  # noqa: PLW0603  # a process of the pool has one work
-    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     gc.freeze()
     _work = work
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after the one that started it: a signal may have ended that one without a word."""
-    while os.getppid() == parent:
-        time.sleep(LOOKED_EVERY)
-    os._exit(1)
 
 
 def _do(function: Callable[[Any, Task], Result], task: Task) -> Result:

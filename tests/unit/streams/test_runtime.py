@@ -1,8 +1,10 @@
-"""The garbage collector of a worker's process."""
+"""The garbage collector of a worker's process, and the end of one that another started."""
 
 from __future__ import annotations
 
 import gc
+import signal
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -84,3 +86,21 @@ def test_a_tidier_frees_what_was_kept_once_an_hour_and_earlier_where_nothing_is_
     lost, now = lose(), 3_599.0 + 3_600.0
     assert tidier.look(idle=False) > 0
     assert lost() is None
+
+
+ORPHANED = """
+import os, signal, time
+from resegment.streams.runtime import end_with
+
+parent = os.getpid()
+if os.fork() == 0:
+    end_with(parent)
+    time.sleep(60)
+os.kill(parent, signal.SIGKILL)
+"""
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    # its output ends only with the last process that has it
+    done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, timeout=20, check=False)
+    assert done.returncode == -signal.SIGKILL
