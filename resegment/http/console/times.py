@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from resegment.errors import UserError
 from resegment.schemas.fact import EARLIEST, LATEST
-from resegment.schemas.times import parse_instant
+from resegment.schemas.times import format_instant, parse_instant
 
 _LOCAL: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?", re.ASCII)
 
@@ -42,6 +42,8 @@ COMMON_ZONES: Final = (
     "Australia/Sydney",
 )
 """Time zones that a page proposes; it takes each that there is."""
+TIMES: Final = ("since", "until", "at", "asked")
+"""The parameters of addresses that are times."""
 
 
 @cache
@@ -79,6 +81,36 @@ def read_instant(text: str | None, zone: str) -> int | None:
     if not EARLIEST <= found < LATEST:  # the edges of the calendar are no instants in every zone
         raise NoInstant(text)
     return found
+
+
+def pin_instant(text: str, zone: str) -> str:
+    """Return a time of an address as an instant with its offset, which any time zone reads alike.
+
+    A text that is no time stays as it is.
+
+    >>> pin_instant("2026-01-31T09:00", "Asia/Tokyo"), pin_instant("soon", "UTC")
+    ('2026-01-31T00:00:00Z', 'soon')
+    """
+    try:
+        found = read_instant(text, zone)
+    except NoInstant:
+        return text
+    return text if found is None else format_instant(found)
+
+
+def spell_field(text: str, zone: str) -> str:
+    """Return a time of an address as a field of a form takes it, in a time zone; nothing for a text that is no time.
+
+    >>> spell_field("2026-01-31T00:00:00.250Z", "Asia/Tokyo"), spell_field("2026-01-31", "UTC")
+    ('2026-01-31T09:00:00.250', '2026-01-31T00:00:00')
+    """
+    try:
+        found = read_instant(text, zone)
+    except NoInstant:
+        return ""
+    if found is None:
+        return ""
+    return f"{spell_local(found, zone)}{f'.{found % 1000:03}' if found % 1000 else ''}"
 
 
 def spell_local(ms: int, zone: str) -> str:

@@ -23,7 +23,7 @@ from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
 from resegment.http.console.table import PHONE_SIZE, SIZES, Table, TableRequest
-from resegment.http.console.times import COMMON_ZONES, NoZone, find_zones
+from resegment.http.console.times import COMMON_ZONES, TIMES, NoZone, find_zones, pin_instant, spell_field
 from resegment.http.operations.operations import Operations
 from resegment.localization import Locale
 from resegment.schemas.times import format_instant
@@ -108,6 +108,16 @@ class Viewing:
     def zone(self) -> str:
         """The time zone in which times are shown and read: that of the address, or else of the settings."""
         return self.own_zone or self.console.theme.locale.zone
+
+    @property
+    def pinned_times(self) -> dict[str, str]:
+        """The times of the address as instants with their offset: they mean the same in every time zone."""
+        query = self.tables.query
+        return {one: pin_instant(query[one], self.zone) for one in TIMES if one in query}
+
+    def field_of(self, name: str) -> str:
+        """Return a time of the address as a field of a form takes it, in the zone of the page."""
+        return spell_field(self.tables.query.get(name, ""), self.zone)
 
     @property
     def locale(self) -> Locale:

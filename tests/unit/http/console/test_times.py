@@ -36,3 +36,32 @@ async def test_a_time_far_from_now_is_answered_in_every_zone(
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost/console") as client:
         assert (await client.get("/accounts/acme.com", params={"at": at})).status_code == status
         assert (await client.get("/changes", params={"since": at, "until": at})).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/accounts/acme.com", "at"), ("/accounts", "since"), ("/changes", "until"), ("/changes", "since")],
+)
+async def test_another_time_zone_shows_the_same_time_of_the_address(
+    http: httpx.AsyncClient, path: str, name: str
+) -> None:
+    page = (await http.get(path, params={name: "2026-03-25T09:00", "tz": "Asia/Tokyo"})).text
+    form = page[page.index('<form class="zone"') :]
+    assert f'<input type="hidden" name="{name}" value="2026-03-25T00:00:00Z">' in form
+    assert f'href="/console{path}?{name}=2026-03-25T00%3A00%3A00Z">as set' in form
+
+    pinned = {name: "2026-03-25T00:00:00Z", "tz": "Europe/Berlin"}
+    moved = (await http.get(path, params=pinned)).text
+    assert f'name="{name}" type="datetime-local" step="1" value="2026-03-25T01:00:00"' in moved or (
+        f'type="datetime-local" step="1" name="{name}" value="2026-03-25T01:00:00"' in moved
+    )
+    rows = [
+        (await http.get(path, params={**query, "format": "json"})).json()["tables"]
+        for query in ({name: "2026-03-25T09:00", "tz": "Asia/Tokyo"}, pinned)
+    ]
+    assert rows[0] == rows[1]
+
+
+async def test_a_text_that_is_no_time_stays_in_the_form_of_the_time_zone(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/changes", params={"since": "soon"})).text
+    assert '<input type="hidden" name="since" value="soon">' in page
