@@ -12,6 +12,7 @@ import pytest
 from msgspec import to_builtins
 
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.pages.operations.pipeline import CheckRow, tell_checks
 from resegment.streams.heartbeat import WorkerLook, look_at_worker
 from resegment.streams.reports.pace import Pace
 from resegment.streams.spot_checks import SpotCheck
@@ -113,10 +114,19 @@ async def test_spot_checks_are_told_in_words(http: httpx.AsyncClient, prefix: Pr
     one = SpotCheck(at=at, checked=5, whole=True, within=86_400, oldest=at - 7_200)
     prefix.told["spot_checks"] = {0: one, 1: SpotCheck(at=at, checked=2, within=86_400)}
     page = (await http.get("/pipeline")).text
-    assert "1 of 2 partitions are through, and 7 accounts" in page
+    assert "and 1 of 2 partitions were checked so far; none differs." in page
     prefix.told["spot_checks"] = {0: one}
     page = html.unescape((await http.get("/pipeline")).text)
     assert "Every account was compared with the log since Mar 31, 2026, 10:00 AM UTC; none differs." in page
+
+
+def test_not_every_account_was_checked_while_a_partition_has_no_check_at_all() -> None:
+    row = CheckRow(0, NOW, NOW - 7_200_000, 805, whole=True, within=60, differing=0, blocked=None)
+    told = tell_checks([row], {0: 805, 1: 5_000, 2: 463})
+    assert "805 of 6,268 accounts and 1 of 3 partitions were checked so far; none differs." in told
+    part = row._replace(partition=1, oldest=None, checked=9_000)
+    assert "5,805 of 6,268 accounts and 1 of 3" in tell_checks([row, part], {0: 805, 1: 5_000, 2: 463})
+    assert tell_checks([row], {0: 805}).startswith("Every account was compared")
 
 
 @pytest.mark.parametrize("attack", HOSTILE)

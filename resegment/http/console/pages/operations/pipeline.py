@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Response
@@ -93,7 +93,7 @@ async def show_pipeline(view: View) -> Response:
         stages=stages,
         chart=_chart(backlog),
         problems=[*find_differences(look.spot_checks), *find_blocked(look.spot_checks)],
-        checks=tell_checks(_check_rows(look)),
+        checks=tell_checks(_check_rows(look), _owned(look)),
     )
 
 
@@ -105,21 +105,36 @@ def waits_for(topic: str, look: Overview) -> str:
     return WAITS_FOR.get(name, "")
 
 
-def tell_checks(rows: Sequence[CheckRow]) -> str:
-    """Say when every account was checked, as far as that is known; instants are in RFC 3339."""
+def tell_checks(rows: Sequence[CheckRow], accounts: Mapping[int, int]) -> str:
+    """Say when every account was checked, as far as that is known; instants are in RFC 3339.
+
+    `accounts` has how many accounts each partition has that a worker owns, or that has any.
+    """
     if not rows:
         return "No account was compared with the log yet. RESEGMENT_SPOT_CHECK says how often that happens."
     differing = sum(one.differing for one in rows)
     found = "none differs" if not differing else "1 differs" if differing == 1 else f"{differing:,} differ"
-    if any(one.oldest is None for one in rows):
-        whole = sum(one.oldest is not None for one in rows)
-        checked = sum(one.checked for one in rows)
-        return (
-            f"The first check of all accounts is under way: {whole} of {len(rows)} partitions are through, and "
-            f"{checked:,} accounts were checked by the workers that run now; {found}."
+    numbers = {one.partition for one in rows} | accounts.keys()
+    through = {one.partition: one.oldest for one in rows if one.oldest is not None}
+    if len(through) < len(numbers):
+        checked = sum(
+            accounts.get(one.partition, one.checked)
+            if one.partition in through
+            else min(one.checked, accounts.get(one.partition, one.checked))
+            for one in rows
         )
-    oldest = min(one.oldest for one in rows if one.oldest is not None)
+        return (
+            f"The first check of all accounts is under way: {checked:,} of {count(sum(accounts.values()), 'account')} and "
+            f"{len(through)} of {count(len(numbers), 'partition')} were checked so far; {found}."
+        )
+    oldest = min(through.values())
     return f"Every account was compared with the log since {format_instant(oldest // 1000 * 1000)}; {found}."
+
+
+def _owned(look: Overview) -> dict[int, int]:
+    """Return how many accounts each partition has that a worker owns, or that has any."""
+    owners = look.owners
+    return {one.number: one.accounts for one in look.partitions if one.accounts or one.number in owners}
 
 
 def _chart(backlog: BacklogLook) -> object:
