@@ -63,7 +63,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCount:
-    """The number of dead letters by reason. `older` were not counted; `problem` says why nothing could be.
+    """The number of dead letters by reason, without those that were sent again. `older` were not counted; `problem` says why nothing could be.
 
     `undelivered` counts, by webhook endpoint or sink, the commands among them that were not sent again.
     """
@@ -152,30 +152,49 @@ class Gathering:
 async def count_dead_letters(
     bootstrap: str, topic: str, *, patience: float = 5.0, security: Mapping[str, Any] | None = None
 ) -> DeadLetterCount:
-    """Count the newest dead letters by reason, each once. If the topic cannot be read, `problem` says so."""
-    reasons: dict[str, str] = {}
-    undelivered: dict[str, tuple[int, str | None]] = {}
-    """When (ms) a letter or its mark came last, and for which endpoint; None once it was sent again."""
+    """Count the newest dead letters that were not sent again, by reason, each once.
+
+    If the topic cannot be read, `problem` says so.
+    """
+    tally = Tally()
     try:
         async with reading(bootstrap, topic, patience=patience, security=security) as reader:
             async for records in reader.to_end(COUNTED):
                 for record in records:
-                    about = read_dead_letter(record.headers, None, None)
-                    if is_proof(about):
-                        continue
-                    reasons[about["id"]] = about.get("reason", "")
-                    if about.get("endpoint") and about.get("reason") in UNDELIVERED:
-                        # a mark may be in another partition than its letter
-                        latest, _ = undelivered.get(about["id"], (-1, None))
-                        is_mark = "retried" in about
-                        if record.timestamp > latest or (is_mark and record.timestamp == latest):
-                            waits = None if is_mark else about["endpoint"]
-                            undelivered[about["id"]] = record.timestamp, waits
+                    tally.take(record)
             older = reader.skipped
     except TopicUnreadable as error:
         return DeadLetterCount(problem=error.problem)
-    waiting = (endpoint for _, endpoint in undelivered.values() if endpoint is not None)
-    return DeadLetterCount(_count(reasons.values()), older, undelivered=_count(waiting))
+    return tally.count(older)
+
+
+class Tally:
+    """Counts the dead letters that were not sent again, of records that are read in any order of their partitions."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[int, str | None, str | None]] = {}
+        """When (ms) a letter or its mark came last, its reason, and its endpoint; no reason once it was sent again."""
+
+    def take(self, record: Record) -> None:
+        """Take a record of the topic. Of a letter and its mark, the later one counts."""
+        about = read_dead_letter(record.headers, None, None)
+        if is_proof(about):
+            return
+        letter, at = about["id"], record.timestamp
+        latest = self._latest[letter][0] if letter in self._latest else at - 1
+        if "retried" in about:
+            if at >= latest:
+                self._latest[letter] = at, None, None
+        elif at > latest:
+            reason = about.get("reason", "")
+            endpoint = about.get("endpoint") if reason in UNDELIVERED else None
+            self._latest[letter] = at, reason, endpoint
+
+    def count(self, older: int = 0) -> DeadLetterCount:
+        """Return the counts; `older` records were not read."""
+        reasons = (reason for _, reason, _ in self._latest.values() if reason is not None)
+        waiting = (endpoint for *_, endpoint in self._latest.values() if endpoint)
+        return DeadLetterCount(_count(reasons), older, undelivered=_count(waiting))
 
 
 def _count(words: Iterable[str]) -> dict[str, int]:

@@ -17,7 +17,6 @@ from resegment.http.console.pages.operations.refusals import (
     LetterFilter,
     Refusals,
     SourcedLetter,
-    count_by,
     count_refusals,
     find_sources,
     source_of,
@@ -46,7 +45,8 @@ async def show_dead_letters(view: View) -> Response:
     """Show the newest dead letters: by default those that were not sent again."""
     found = await view.operations.letters.look()
     wanted = LetterFilter.read(view.request.query_params)
-    every, chosen = await _choose(view, found, wanted)
+    chosen = await _choose(view, found, wanted)
+    choices = await _count_choices(view, found, wanted)
     return view.respond(
         "dead_letters.html",
         title="Dead letters",
@@ -54,14 +54,14 @@ async def show_dead_letters(view: View) -> Response:
         data={
             "older": found.older,
             "filter": wanted.query(),
-            "reasons": count_by(every, "reason"),
-            "sources": count_by(every, "source"),
+            "reasons": choices["reason"],
+            "sources": choices["source"],
         },
         wanted=wanted,
         choices=[
-            (name, title, counts)
+            (name, title, choices[name])
             for name, title in _CHOICES.items()
-            if (counts := count_by(every, name)) or getattr(wanted, name)
+            if choices[name] or getattr(wanted, name)
         ],
         spans=[
             (
@@ -81,16 +81,24 @@ async def show_dead_letters(view: View) -> Response:
     )
 
 
-async def _choose(
-    view: Viewing, found: DeadLetters, wanted: LetterFilter
-) -> tuple[list[SourcedLetter], list[SourcedLetter]]:
-    """Return all letters, and those that are wanted, beside other requests: they may be many, and large."""
+async def _choose(view: Viewing, found: DeadLetters, wanted: LetterFilter) -> list[SourcedLetter]:
+    """Return the letters that are wanted, chosen beside other requests: they may be many, and large."""
 
-    def choose() -> tuple[list[SourcedLetter], list[SourcedLetter]]:
-        every = find_sources(list(found.letters.values()))
-        return every, wanted.choose(every, view.zone)
+    def choose() -> list[SourcedLetter]:
+        return wanted.choose(find_sources(list(found.letters.values())), view.zone)
 
     return await asyncio.to_thread(choose)
+
+
+async def _count_choices(
+    view: Viewing, found: DeadLetters, wanted: LetterFilter
+) -> dict[str, dict[str, int]]:
+    """Return how many letters each choice of the filter would show."""
+
+    def counted() -> dict[str, dict[str, int]]:
+        return wanted.count_choices(find_sources(list(found.letters.values())), view.zone)
+
+    return await asyncio.to_thread(counted)
 
 
 def _find_again(view: Viewing) -> str | None:
@@ -140,7 +148,7 @@ async def retry_dead_letters(view: View) -> Response:
     form = await read_form(view)
     wanted = LetterFilter.read({name: values[0] for name, values in form.items()})
     if "every" in form:
-        _, chosen = await _choose(view, await letters.look(), replace(wanted, again=""))
+        chosen = await _choose(view, await letters.look(), replace(wanted, again=""))
         ids = [one.letter.id for one in chosen if one.letter.is_whole][-AT_ONCE:]
     else:
         ids = form.get("id", [])

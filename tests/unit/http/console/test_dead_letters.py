@@ -145,8 +145,20 @@ async def test_refusals_are_counted_by_reason_and_source(operated: Operated) -> 
         page = (await browser.get("/dead-letters")).text
     rows = told["tables"]["refusals"]["rows"]
     assert next((row["reason"], row["source"], row["letters"]) for row in rows) == ("not-json", "/crm", 2)
-    assert told["sources"] == {"/crm": 6}
+    assert told["sources"] == {"/crm": 5}
     assert "/console/dead-letters?reason=not-json&amp;source=%2Fcrm" in page
+
+
+async def test_a_choice_of_the_filter_counts_the_letters_that_it_shows(operated: Operated) -> None:
+    operated.letters.add(letter(7, retried="2026-09-22T00:00:00Z"), letter(8, source="/hubspot"))
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        for query in ("", "&sent-again=too", "&source=/hubspot", "&text=gmail"):
+            told = (await browser.get(f"/dead-letters?format=json{query}")).json()
+            assert told["reasons"]
+            for reason, number in told["reasons"].items():
+                shown = await browser.get(f"/dead-letters?format=json{query}&reason={reason}")
+                assert len(shown.json()["tables"]["letters"]["rows"]) == number, (query, reason)
 
 
 async def test_an_operator_sends_chosen_letters_again_in_their_own_name(operated: Operated) -> None:

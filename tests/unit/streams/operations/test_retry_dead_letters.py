@@ -13,6 +13,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import (
     DeadLetter,
     Gathering,
+    Tally,
     may_be_edited,
     retry_dead_letters,
 )
@@ -148,3 +149,17 @@ def test_a_letter_that_was_refused_again_is_open_again() -> None:
             found.take(record)
         (read,) = found.letters().values()
         assert (read.retried, read.times, read.refused_at) == (None, 2, TIME + 9)
+
+
+def test_letters_that_were_sent_again_are_not_counted_until_they_are_refused_again() -> None:
+    one = letter()
+    mark = mark_retried(TOPICS.dead_letters.name, one.record, TIME + 5)
+    marked = RecordedMessage(1, TIME + 5, mark.key, mark.value, mark.headers)
+    again = RecordedMessage(2, TIME + 9, one.record.key, one.record.value, one.record.headers)
+    for order in ([one.record, marked], [marked, one.record]):
+        tally = Tally()
+        for record in order:
+            tally.take(record)
+        assert (tally.count().reasons, tally.count().undelivered) == ({}, {})
+        tally.take(again)
+        assert (tally.count().reasons, tally.count().undelivered) == ({"undeliverable": 1}, {"crm": 1})

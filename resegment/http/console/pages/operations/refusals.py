@@ -81,16 +81,30 @@ class LetterFilter:
 
     def choose(self, letters: Iterable[SourcedLetter], zone: str) -> list[SourcedLetter]:
         """Return the letters that are wanted. Raises NoInstant."""
+        return [one for one in self._admit(letters, zone) if self._is_exact(one)]
+
+    def count_choices(self, letters: Iterable[SourcedLetter], zone: str) -> dict[str, dict[str, int]]:
+        """Return for each field how many letters each of its values would show, all else as wanted. Raises NoInstant."""
+        admitted = self._admit(letters, zone)
+        return {
+            name: count_by((one for one in admitted if self._is_exact(one, but=name)), name)
+            for name in _EXACT
+        }
+
+    def _is_exact(self, one: SourcedLetter, *, but: str = "") -> bool:
+        return all(
+            one.field(name) == wanted for name in _EXACT if name != but and (wanted := getattr(self, name))
+        )
+
+    def _admit(self, letters: Iterable[SourcedLetter], zone: str) -> list[SourcedLetter]:
         since, until = read_instant(self.since, zone), read_instant(self.until, zone)
         text = self.text.casefold()
-        exact = [(name, getattr(self, name)) for name in _EXACT if getattr(self, name)]
         return [
             one
             for one in letters
             if (self.again or one.letter.retried is None)
             and (since is None or one.letter.refused_at >= since)
             and (until is None or one.letter.refused_at < until)
-            and all(one.field(name) == wanted for name, wanted in exact)
             and (not text or _has(one, text))
         ]
 
