@@ -33,7 +33,8 @@ _SPACES: Final = str.maketrans({"\u202f": " ", "\u00a0": " "})
 """Locale data has spaces that do not break; terminals and messages get plain ones."""
 
 _INSTANT: Final = re.compile(
-    r"(?<![\w-])(\d{4}-\d\d-\d\d)(T\d\d:\d\d:\d\d(?:\.\d{3})?Z)?(?![\w-]|\.\d|:\d)", re.ASCII
+    r"(?<![\w./:@#=+%-])(?<!\bid )(\d{4}-\d\d-\d\d)(T\d\d:\d\d:\d\d(?:\.\d{3})?Z)?(?![\w/@#=+%-]|[.:]\w)",
+    re.ASCII,
 )
 
 

@@ -67,3 +67,19 @@ def test_a_zone_moves_instants_and_is_named_and_days_stay_days() -> None:
     assert berlin.rewrite("since 2026-03-02T08:00:00Z, on 2026-03-03") == (
         "since Mar 2, 2026, 9:00 AM CET, on Mar 3, 2026"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id marqvision.com:2025-01-15:firmographic",
+        "id 2025-01-15",
+        "crm/2025-01-15/acme.csv",
+        "export.2025-01-15",
+        "2025-01-15:hiring",
+        "2025-01-15T09:00",
+        "acme.com#2025-01-15T09:00:00Z",
+    ],
+)
+def test_ids_and_names_that_hold_a_day_stay_as_they_are(text: str) -> None:
+    assert US.rewrite(f"hiring from /crm, {text}, counts") == f"hiring from /crm, {text}, counts"

@@ -71,12 +71,12 @@ def spell_moment(ms: int | None) -> Markup:
 
 
 def spell_told(text: str) -> Markup:
-    """Return a sentence of this project with dates as the reader writes them, and what is between backticks as code."""
-    parts = spell_dates(sanitize(text)).split("`")
+    """Return a sentence of this project with dates as the reader writes them, and what is between backticks as it is, as code."""
+    parts = sanitize(text).split("`")
     if len(parts) % 2 == 0:  # a backtick without its other
-        return Markup.escape("`".join(parts))
+        return Markup.escape(spell_dates("`".join(parts)))
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if place % 2 else Markup.escape(part)
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup.escape(spell_dates(part))
         for place, part in enumerate(parts)
     )
 

@@ -58,8 +58,8 @@ class NoInstant(UserError):
     def __init__(self, text: str) -> None:
         super().__init__(
             f"{text[:40]!r} is not a time between 1970 and 2100",
-            remedy="Write a day (2026-01-31), a day and time (2026-01-31T09:00), or a time with its offset "
-            "(2026-01-31T09:00:00Z).",
+            remedy="Write a day (`2026-01-31`), a day and time (`2026-01-31T09:00`), or a time with its offset "
+            "(`2026-01-31T09:00:00Z`).",
         )
         self.text = text
 

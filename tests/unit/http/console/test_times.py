@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -65,3 +67,11 @@ async def test_another_time_zone_shows_the_same_time_of_the_address(
 async def test_a_text_that_is_no_time_stays_in_the_form_of_the_time_zone(http: httpx.AsyncClient) -> None:
     page = (await http.get("/changes", params={"since": "soon"})).text
     assert '<input type="hidden" name="since" value="soon">' in page
+
+
+async def test_the_page_of_a_wrong_time_shows_examples_that_can_be_written(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/changes", params={"since": "bogus"})).text
+    examples = re.findall(r"<code>([^<]*)</code>", page)
+    assert examples == ["2026-01-31", "2026-01-31T09:00", "2026-01-31T09:00:00Z"]
+    for one in examples:
+        assert (await http.get("/changes", params={"since": one})).status_code == 200
