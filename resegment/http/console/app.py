@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -37,6 +37,7 @@ from resegment.http.console.pages.operations import delivery, pipeline
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
+from resegment.http.console.times import NoInstant, NoZone
 from resegment.http.console.viewing import Console, Viewing
 from resegment.http.operations.letters import NotEditable, RetryUnderWay
 from resegment.http.operations.operations import Operations
@@ -52,6 +53,7 @@ from resegment.segmentation.planning.refusals import (
     PlanUsed,
 )
 from resegment.streams.audit.trail import NotRecorded, OnlyLooks
+from resegment.streams.live.account import UnknownAccount
 
 PATH: Final = "/console"
 """Where the console is on its server."""
@@ -81,6 +83,8 @@ STATUSES: Final[tuple[tuple[type[ResegmentError], int], ...]] = (
     (MayNotAct, 403),
     (OnlyLooks, 403),
     (WrongForm, 400),
+    (NoInstant, 400),
+    (NoZone, 400),
     (NotEditable, 400),
     (RetryUnderWay, 409),
     (Busy, 409),
@@ -146,6 +150,9 @@ class _Immutable:
 async def _show_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ResegmentError)
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    if isinstance(error, UnknownAccount) and error.at is not None:
+        about = {"account": error.account, "at": error.at}
+        return _problem(request, status, error.message, error.remedy, "unknown_account.html", **about)
     return _problem(request, status, error.message, error.remedy)
 
 
@@ -157,11 +164,18 @@ async def _show_status(request: Request, error: Exception) -> Response:
     return response
 
 
-def _problem(request: Request, status: int, message: str, remedy: str | None) -> Response:
+def _problem(
+    request: Request,
+    status: int,
+    message: str,
+    remedy: str | None,
+    template: str = "error.html",
+    **about: Any,
+) -> Response:
     query = TableRequest(request.url.path, dict(request.query_params))
     if query.form != "html":
         described = orjson.dumps({"error": message, "remedy": remedy})
         return Response(described, status, media_type="application/json")
     view = Viewing(request, request.app.state.console, current_user(request), query)
     with reading_in(view.locale):
-        return view.respond("error.html", title=message, status=status, message=message, remedy=remedy)
+        return view.respond(template, title=message, status=status, message=message, remedy=remedy, **about)

@@ -89,11 +89,11 @@ async def test_addresses_that_nobody_linked_to_are_answered_in_order(
         assert "<script>alert" not in response.text
     for name in ("at", "span", "what", "timeline.sort", "format", "table", "rows"):
         response = await http.get("/accounts/acme.com", params={name: text})
-        assert response.status_code in (200, 404), name
+        assert response.status_code in (200, 400, 404), name
         assert "<script>alert" not in response.text
     for name in ("q", "segment", "account", "from", "to", "since", "changes.page", "tz"):
         response = await http.get("/changes", params={name: text})
-        assert response.status_code in (200, 404), name
+        assert response.status_code in (200, 400, 404), name
     for path in ("/versions/shadow", "/segments/established", "/accounts"):
         for name in (
             "from",
@@ -108,7 +108,7 @@ async def test_addresses_that_nobody_linked_to_are_answered_in_order(
             "moves.sort",
         ):
             response = await http.get(path, params={name: text})
-            assert response.status_code in (200, 404), (path, name)
+            assert response.status_code in (200, 400, 404), (path, name)
             assert not re.search(r"<script>alert|<img|<b>", response.text), (path, name)
 
 

@@ -118,7 +118,7 @@ async def test_an_account_is_shown_as_it_was_at_the_time_of_the_address(http: ht
     assert "in not-now since Mar 1, 2026" in page
     assert "Account Executive" not in page
     assert (await http.get("/accounts/acme.com?at=2026-02-10")).status_code == 404
-    assert (await http.get("/accounts/acme.com?at=yesterday")).status_code == 404
+    assert (await http.get("/accounts/acme.com?at=yesterday")).status_code == 400
 
 
 async def test_the_timeline_has_facts_changes_and_commands(http: httpx.AsyncClient) -> None:

@@ -19,12 +19,12 @@ ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati")
 @pytest.mark.parametrize(
     ("at", "status"),
     [
-        ("9999-12-31T23:59:59Z", 404),
-        ("9999-12-31T23:59:59-14:00", 404),
-        ("9999-12-31", 404),
-        ("0001-01-01", 404),
-        ("0001-01-01T00:00:00+14:00", 404),
-        ("1969-12-01", 404),
+        ("9999-12-31T23:59:59Z", 400),
+        ("9999-12-31T23:59:59-14:00", 400),
+        ("9999-12-31", 400),
+        ("0001-01-01", 400),
+        ("0001-01-01T00:00:00+14:00", 400),
+        ("1969-12-01", 400),
         ("2099-12-30T00:00:00Z", 200),
         ("2026-03-29T02:30:00", 200),
     ],
@@ -75,3 +75,20 @@ async def test_the_page_of_a_wrong_time_shows_examples_that_can_be_written(http:
     assert examples == ["2026-01-31", "2026-01-31T09:00", "2026-01-31T09:00:00Z"]
     for one in examples:
         assert (await http.get("/changes", params={"since": one})).status_code == 200
+
+
+async def test_a_time_before_anything_was_known_leads_to_the_timeline_and_to_other_times(
+    http: httpx.AsyncClient,
+) -> None:
+    path = "/accounts/acme.com"
+    answer = await http.get(path, params={"at": "2026-02-10T09:00", "tz": "Asia/Tokyo"})
+    assert answer.status_code == 404
+    assert "Nothing was known about <code>acme.com</code>" in answer.text
+    assert ">Feb 10, 2026, 9:00 AM</time>" in answer.text
+    links = re.findall(r'href="(/console/accounts/acme\.com[^"]*)"', answer.text)
+    assert [one for one in links if "timeline" in one] == [f"/console{path}?tz=Asia%2FTokyo#table-timeline"]
+    assert f"/console{path}?tz=Asia%2FTokyo" in links
+    assert 'name="at" value="2026-02-10T09:00:00"' in answer.text
+    assert 'id="table-timeline"' in (await http.get(path)).text
+    twin = await http.get(path, params={"at": "2026-02-10", "format": "json"})
+    assert twin.json()["error"] == "nothing is known about acme.com on 2026-02-10T00:00:00Z"
