@@ -8,16 +8,31 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from resegment.streams.kafka.admin import count_partitions, delete_records
+from resegment.errors import FatalError
+from resegment.streams.kafka.admin import TopicsUnavailable, count_partitions, delete_records
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
 
 
+class PurgeFailed(FatalError):
+    """Records of a topic could not be deleted; `cause` says why."""
+
+    def __init__(self, topic: str, cause: BaseException) -> None:
+        super().__init__(
+            f"the records of {topic} that intake has read were not deleted: {cause}",
+            remedy="What you asked to forget is forgotten; only the events as they were sent are left. Deleting needs the "
+            "right to delete records of these topics, and a broker that can: the embedded one cannot. Else they go with their "
+            "retention.",
+        )
+        self.topic = topic
+        self.cause = cause
+
+
 async def purge_triggers(bootstrap: str, group: str, topics: Topics, security: Mapping[str, Any]) -> int:
     """Delete all records that intake has read and committed; return how many.
 
-    Raises TopicsUnavailable, TopicUnreadable and KafkaError.
+    Raises PurgeFailed, TopicsUnavailable, TopicUnreadable and KafkaError.
     """
     found = await asyncio.to_thread(count_partitions, bootstrap, topics.triggers, **security)
     total = 0
@@ -32,6 +47,9 @@ async def purge_triggers(bootstrap: str, group: str, topics: Topics, security: M
             if offset > begins.get(one.partition, 0)
         }
         if upto:
-            await asyncio.to_thread(delete_records, bootstrap, topic, upto, **security)
+            try:
+                await asyncio.to_thread(delete_records, bootstrap, topic, upto, **security)
+            except TopicsUnavailable as error:
+                raise PurgeFailed(topic, error.cause) from error
             total += sum(offset - begins.get(number, 0) for number, offset in upto.items())
     return total

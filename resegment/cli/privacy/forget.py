@@ -14,6 +14,7 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
+    from resegment.errors import FatalError
     from resegment.identity.merges import Identities
     from resegment.state.keys.keyring import Keyring
     from resegment.streams.forgetting.requests import Asked
@@ -99,8 +100,10 @@ def forget(
             if not yes and not as_json:
                 typer.confirm(_question(known, name, spellings), abort=True, err=True)
             asked = await _forget(session, ring, known, name, spellings, texts=texts)
-            purged = await _purge(session) if purge_triggers else None
+            purged, failure = await _purge(session) if purge_triggers else (None, None)
             _tell(name, person, asked, purged, ring, as_json=as_json)
+            if failure is not None:
+                raise failure
 
     run_in_session(run, servers, changes=None if dry_run else "forget")
 
@@ -262,10 +265,15 @@ async def _list_places(
         screen().print(f"  {what}", soft_wrap=True)
 
 
-async def _purge(session: Session) -> int:
-    from resegment.streams.forgetting.purging import purge_triggers
+async def _purge(session: Session) -> tuple[int | None, FatalError | None]:
+    """Return how many events were deleted, or why they were not: what is forgotten is told first."""
+    from resegment.streams.forgetting.purging import PurgeFailed, purge_triggers
 
-    return await purge_triggers(session.bootstrap, session.prefix, session.topics, session.security)
+    try:
+        deleted = await purge_triggers(session.bootstrap, session.prefix, session.topics, session.security)
+    except PurgeFailed as failure:
+        return None, failure
+    return deleted, None
 
 
 def _tell(
