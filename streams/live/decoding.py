@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A workflow command; `at` in ms."""
+    """A workflow command. `at` (ms) is the time of its change, `sent` that of its record, None where it has none."""
 
     place: tuple[int, int]
     id: str
@@ -49,6 +49,7 @@ class Command:
     segment: str
     owner: str | None
     reason: str
+    sent: int | None = None
 
 
 class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -123,8 +124,8 @@ def _read_version(cause: dict[str, Any]) -> int | None:
     return found if isinstance(found, int) and 0 < found < 1 << 31 else None
 
 
-def decode_command(place: tuple[int, int], value: bytes | None) -> Command | None:
-    """Return the command of a record; None where it is none that this release knows."""
+def decode_command(place: tuple[int, int], value: bytes | None, sent: int | None = None) -> Command | None:
+    """Return the command of a record, `sent` (ms) by its timestamp; None where it is none that this release knows."""
     try:
         event = _commands.decode(value or b"")
         data = event.data
@@ -138,6 +139,7 @@ def decode_command(place: tuple[int, int], value: bytes | None) -> Command | Non
             data.segment,
             data.owner,
             data.reason or ("(forgotten)" if data.forgotten else ""),
+            sent if sent is not None and sent > 0 else None,
         )
     except (msgspec.DecodeError, ValueError):
         return None

@@ -290,7 +290,9 @@ class IndexFollower:
 
     async def _take(self, name: str, records: Sequence[tuple[int, Any]]) -> None:
         if name == "commands":
-            commands = [decode_command((number, one.offset), one.value) for number, one in records]
+            commands = [
+                decode_command((number, one.offset), one.value, one.timestamp) for number, one in records
+            ]
             await self._index.add_commands([one for one in commands if one is not None])
             topic = self._connection.topics.workflow_commands.name
             new = {

@@ -46,7 +46,7 @@ create index changes_by_version on changes (definition, at) where definition is 
 create table flows (hour integer, from_ text, to_ text, n integer, primary key (hour, from_, to_)) without rowid;
 create table commands (
   seq integer primary key, id text unique, account text, at integer, action text, workflow text, segment text, owner text,
-  reason text
+  reason text, sent integer
 );
 create index commands_by_account on commands (account, at);
 create index commands_by_time on commands (at);
@@ -163,12 +163,22 @@ class Index:
     async def add_commands(self, commands: Sequence[Command]) -> None:
         """Add commands; one that is there already is left as it is."""
         rows = [
-            (one.id, one.account, one.at, one.action, one.workflow, one.segment, one.owner, one.reason)
+            (
+                one.id,
+                one.account,
+                one.at,
+                one.action,
+                one.workflow,
+                one.segment,
+                one.owner,
+                one.reason,
+                one.sent,
+            )
             for one in commands
         ]
         text = (
-            "insert or ignore into commands (id, account, at, action, workflow, segment, owner, reason) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?)"
+            "insert or ignore into commands (id, account, at, action, workflow, segment, owner, reason, sent) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
 
         def add(one: sqlite3.Connection) -> None:

@@ -36,7 +36,7 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A command to a workflow; `at` in ms."""
+    """A command to a workflow. `at` (ms) is the time of its change, `sent` when it was sent, None if not known."""
 
     seq: int
     account: str
@@ -46,6 +46,7 @@ class CommandRow:
     segment: str
     owner: str | None
     reason: str
+    sent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def newest_seq(one: sqlite3.Connection) -> int:
 def find_commands(one: sqlite3.Connection, account: str, until: int | None, most: int) -> list[CommandRow]:
     """Return the newest commands about an account before an instant (ms), None for all; the newest first."""
     rows = one.execute(
-        "select seq, account, at, action, workflow, segment, owner, reason from commands where account = ? and at < ? "
+        "select seq, account, at, action, workflow, segment, owner, reason, sent from commands where account = ? and at < ? "
         "order by at desc, seq desc limit ?",
         (account, NEVER if until is None else until, most),
     )

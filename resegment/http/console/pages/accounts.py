@@ -60,7 +60,7 @@ _SAYS: Final = {True: "true", False: "false", None: "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an account, or became known of it; `at` in ms. `known` is when, if that was later."""
+    """Something that happened to an account, or became known of it; `at` in ms. `known` is when, if that was later, or when a command was sent."""
 
     at: int
     what: str
@@ -241,12 +241,11 @@ async def read_events(
 
     `dataset` has its touches and outcomes as they were known then, `commands` all its commands.
     """
-    name = found.account.name
     until = None if at is None else at + 1
     changes = await prefix.find(
         partial(
             find_changes,
-            wanted=Filter(account=name, until=until),
+            wanted=Filter(account=found.account.name, until=until),
             order="account",
             descending=True,
             start=0,
@@ -354,7 +353,9 @@ def _of_change(row: ChangeRow) -> Event:
 def _of_command(row: CommandRow) -> Event:
     owner = f", owner {row.owner}" if row.owner else ""
     reason = f": {row.reason}" if row.reason else ""
-    return Event(row.at, "command", f"{row.action} {row.workflow} ({row.segment}){owner}{reason}", "", "")
+    change = "" if row.sent is not None else f", for the change of {reader().instant(row.at)}"
+    text = f"{row.action} {row.workflow} ({row.segment}){owner}{change}{reason}"
+    return Event(row.at, "command", text, "", "", row.sent)
 
 
 def _of_facts(entries: list[Entry], at: int) -> Iterator[Event]:
@@ -385,7 +386,7 @@ def _timeline(view: Viewing, events: list[Event], span: str) -> Table[Event]:
         Column(
             "source", "Source", lambda row: row.source or None, note=lambda row: row.id or None, noted="Id"
         ),
-        Column("known", "Known since", lambda row: row.known, "instant"),
+        Column("known", "Known or sent", lambda row: row.known, "instant"),
     ]
     return view.tables.table(
         "timeline",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 import httpx
@@ -15,6 +16,7 @@ from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch
 from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.live.decoding import Command, decode_command
 from resegment.streams.prefix import IDENTITIES
 from tests.console import PrefixInMemory
 from tests.unit.http.console.conftest import NOW
@@ -268,3 +270,33 @@ async def test_a_file_of_every_row_says_how_many_it_has(
     assert ">CSV of the first 3</a>" in (await http.get(path)).text
     file = await http.get(f"{path}&format=csv&table=changes&rows=all")
     assert (len(file.text.splitlines()), file.headers["x-total-rows"]) == (4, "4")
+
+
+async def test_a_command_on_the_timeline_says_when_it_was_sent_or_for_which_change(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    at = NOW - 3_600_000
+    known, unknown = (
+        Command((0, 1), f"c-{sent}", "acme.com", at, "enroll", "calls", "hot", None, "it hires", sent)
+        for sent in (NOW, None)
+    )
+    await prefix.index.add_commands([known, unknown])
+    rows = (await http.get("/accounts/acme.com?what=command&format=json&table=timeline")).json()["rows"]
+    told = {one["text"]: one["known"] for one in rows if "calls" in one["text"]}
+    assert told == {
+        "enroll calls (hot): it hires": "2026-03-31T12:00:00Z",
+        "enroll calls (hot), for the change of Mar 31, 2026, 11:00 AM UTC: it hires": None,
+    }
+
+
+def test_a_command_is_sent_at_the_time_of_its_record() -> None:
+    data = {"account": "a.com", "action": "enroll", "workflow": "w", "segment": "hot"}
+    value = json.dumps({"id": "1", "time": "2026-01-01T00:00:00Z", "data": data}).encode()
+    found = [decode_command((0, 1), value, sent) for sent in (NOW, -1, None)]
+    assert [one and one.sent for one in found] == [NOW, None, None]
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/acme.com", "/segments/hiring-now", "/changes", "/accounts"])
+async def test_no_two_elements_of_a_page_have_one_id(http: httpx.AsyncClient, path: str) -> None:
+    ids = re.findall(r' id="([^"]+)"', await read(http, path))
+    assert sorted(ids) == sorted(set(ids))
