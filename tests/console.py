@@ -33,7 +33,7 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.live.account import AccountView, UnknownAccount, find_aliases, resolve
-from resegment.streams.live.decoding import decode_change, decode_command, find_name
+from resegment.streams.live.decoding import Enrolled, decode_change, decode_command, find_enrolled, find_name
 from resegment.streams.live.follower import Progress
 from resegment.streams.live.index import Index
 from resegment.streams.live.sampling import Sample, TestCount, qualified_by
@@ -111,10 +111,8 @@ class PrefixInMemory:
                 event = {"id": f"{name}-{number}", "time": changes[-1].effective_at, "data": data}
                 await self._command(event)
 
-    def _enrolled(self, name: str) -> tuple[str, str | None, str | None]:
-        routed = self._routed(name)
-        running = None if routed is None else routed.enrollment
-        return (name, None, None) if running is None else (name, running.workflow, running.owner)
+    def _enrolled(self, name: str) -> Enrolled:
+        return find_enrolled(name, self._routed(name))
 
     async def publish(self, *changes: bytes) -> None:
         """Let changes come, as from their topic."""

@@ -210,6 +210,12 @@ class Policy:
         team = self.definition.teams.get(name or "")
         return () if team is None else eligible(name or "", team, active_gates)
 
+    @property
+    def queues(self) -> tuple[tuple[str, str], ...]:
+        """The teams with a queue, each with the queue's name: where accounts wait that no member could take."""
+        named = ((name, team.fallback or name) for name, team in self.definition.teams.items())
+        return tuple((name, queue) for name, queue in named if queue not in self.members(name))
+
     def is_queued(self, state: RoutedState) -> bool:
         """Return whether the account is in the queue of its team."""
         one = state.enrollment

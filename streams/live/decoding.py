@@ -36,6 +36,10 @@ class Change:
     """Whether the account ends because it was forgotten."""
 
 
+Enrolled = tuple[str, str | None, str | None, str | None]
+"""An account, its workflow, its owner or queue there, and the team that assigned it to one of both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A workflow command. `at` (ms) is the time of its change, `sent` that of its record, None where it has none."""
@@ -170,7 +174,10 @@ def find_name(state: AccountState) -> str | None:
     return None if newest is None else newest[1]
 
 
-def find_enrolled(account: str, state: RoutedState | None) -> tuple[str, str | None, str | None]:
-    """Return an account with the workflow that it is in, and its owner there."""
+def find_enrolled(account: str, state: RoutedState | None) -> Enrolled:
+    """Return an account with the workflow that it is in, its owner there, and the team that assigned the owner."""
     running = None if state is None else state.enrollment
-    return (account, None, None) if running is None else (account, running.workflow, running.owner)
+    if running is None:
+        return account, None, None, None
+    team = None if running.assignment is None else running.team
+    return account, running.workflow, running.owner, team

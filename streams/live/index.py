@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 from resegment.errors import ResegmentError, TransientError
-from resegment.streams.live.decoding import Change, Command
+from resegment.streams.live.decoding import Change, Command, Enrolled
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _TRIMMED: Final = 50_000
 
 _SCHEMA: Final = """
 create table accounts (
-  account text primary key, name text, folded text, segment text, entered integer, workflow text, owner text
+  account text primary key, name text, folded text, segment text, entered integer, workflow text, owner text, team text
 ) without rowid;
 create table changes (
   seq integer primary key, part integer, off integer, id text, account text, number integer, from_ text, to_ text,
@@ -69,8 +69,8 @@ insert into accounts (account, name, folded, segment, entered) values (?, ?, ?, 
 """
 """A change that came after the account was read stays."""
 _PUT_ENROLLED: Final = """
-insert into accounts (account, folded, entered, workflow, owner) values (?1, ?1, 0, ?2, ?3) on conflict do update
-  set workflow = excluded.workflow, owner = excluded.owner
+insert into accounts (account, folded, entered, workflow, owner, team) values (?1, ?1, 0, ?2, ?3, ?4) on conflict do update
+  set workflow = excluded.workflow, owner = excluded.owner, team = excluded.team
 """
 """An account that is not there yet gets its name and segment later."""
 
@@ -215,7 +215,7 @@ class Index:
         ]
         await self._write_all(_PUT, full)
 
-    async def put_enrolled(self, rows: Iterable[tuple[str, str | None, str | None]]) -> None:
+    async def put_enrolled(self, rows: Iterable[Enrolled]) -> None:
         """Put which workflow accounts are in, and who owns them there."""
         await self._write_all(_PUT_ENROLLED, list(rows))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from resegment.streams.live.queries import Found
@@ -19,13 +20,15 @@ class AccountRow:
     entered: int
     workflow: str | None = None
     owner: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
     """Which accounts are wanted: of a segment, with a text in their name or domain, of an owner or (`unowned`) of none.
 
-    They entered their segment between two instants (ms), `since` included.
+    They entered their segment between two instants (ms), `since` included. `queues` are the queues of teams, as
+    (team, queue): an account in one has no owner.
     """
 
     segment: str | None = None
@@ -34,6 +37,7 @@ class MemberFilter:
     until: int | None = None
     owner: str | None = None
     unowned: bool = False
+    queues: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def is_narrow(self) -> bool:
@@ -53,11 +57,19 @@ class MemberFilter:
                 parts.append(text)
                 values.append(value)
         if self.unowned:
-            parts.append("owner is null")
+            queued, names = _in_queue(self.queues)
+            parts.append(f"(owner is null or {queued})")
+            values += names
         if self.text:
             parts.append("(instr(folded, ?) or instr(account, ?))")
             values += [self.text.casefold(), self.text.casefold()]
         return " and ".join(parts), values
+
+
+def _in_queue(queues: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    """Return the condition in SQL that an account is in one of these queues, and its values."""
+    text = " or ".join("(team is ? and owner = ?)" for _ in queues) or "false"
+    return f"({text})", [one for queue in queues for one in queue]
 
 
 _ORDERS: Final = {
@@ -79,7 +91,7 @@ def find_members(
     # the rows that are passed over are read from an index alone
     page = f"select account from accounts where {where} order by {by} limit ? offset ?"  # noqa: S608  # texts of this module
     rows = one.execute(
-        f"select account, name, segment, entered, workflow, owner from accounts where account in ({page}) order by {by}",  # noqa: S608  # as above
+        f"select account, name, segment, entered, workflow, owner, team from accounts where account in ({page}) order by {by}",  # noqa: S608  # as above
         [*values, size, start],
     )
     found = [AccountRow(*row) for row in rows]
@@ -87,12 +99,15 @@ def find_members(
     return Found(found, total)
 
 
-def find_owners(one: sqlite3.Connection, segment: str | None) -> list[tuple[str, int]]:
-    """Return the owners of accounts of a segment, or of all, and how many each has; by name."""
-    text = "select owner, count(*) from accounts where owner is not null and {} group by owner order by owner"
+def find_owners(
+    one: sqlite3.Connection, segment: str | None, queues: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, int]]:
+    """Return the owners of accounts of a segment, or of all, and how many each has; by name. A queue is none."""
+    queued, values = _in_queue(queues)
+    text = f"select owner, count(*) from accounts where owner is not null and not {queued} and {{}} group by owner order by owner"  # noqa: S608  # texts of this module
     if segment is None:
-        return list(one.execute(text.format("segment is not null")))
-    return list(one.execute(text.format("segment = ?"), (segment,)))
+        return list(one.execute(text.format("segment is not null"), values))
+    return list(one.execute(text.format("segment = ?"), [*values, segment]))
 
 
 def draw_accounts(one: sqlite3.Connection, most: int) -> list[str]:

@@ -73,7 +73,7 @@ class Event:
 @router.get("/accounts")
 async def show_accounts(view: View) -> Response:
     """Show accounts by name, domain or alias; one that is meant exactly is shown at once."""
-    wanted = read_member_filter(view, view.tables.query.get("segment") or None)
+    wanted = await read_member_filter(view, view.tables.query.get("segment") or None)
     text = wanted.text
     if view.tables.form == "html" and wanted == MemberFilter(text=text) and text:
         exact = await view.prefix.identify(text)
@@ -101,7 +101,7 @@ async def show_accounts(view: View) -> Response:
         tables=tables,
         data={"query": text, "segment": wanted.segment},
         wanted=wanted,
-        owners=await view.prefix.find(partial(find_owners, segment=wanted.segment)),
+        owners=await view.prefix.find(partial(find_owners, segment=wanted.segment, queues=wanted.queues)),
         segments=names,
     )
 

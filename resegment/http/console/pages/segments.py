@@ -159,7 +159,7 @@ async def show_segment(view: View, name: str) -> Response:
     segment = definition.segment(name)
     look = await view.prefix.overview()
     past = await read_past(view.prefix, look, view.tables.query.get("span"))
-    wanted = read_member_filter(view, name)
+    wanted = await read_member_filter(view, name)
     members = await member_table(
         view,
         wanted,
@@ -203,7 +203,7 @@ async def show_segment(view: View, name: str) -> Response:
         hold=list(_tell_hold(segment)),
         play=play,
         wanted=wanted,
-        owners=await view.prefix.find(partial(find_owners, segment=name)),
+        owners=await view.prefix.find(partial(find_owners, segment=name, queues=wanted.queues)),
         measured="tests" in {one.name for one in tables},
         against_target=tell_target(look.sizes.get(name, 0), segment.target),
         measure_url=view.tables.with_query(measure="1"),
@@ -242,7 +242,7 @@ def find_source(definition: Definition, segment: Segment) -> str:
     return "\n".join(line[least:] for line in found)
 
 
-def read_member_filter(view: Viewing, segment: str | None) -> MemberFilter:
+async def read_member_filter(view: Viewing, segment: str | None) -> MemberFilter:
     """Return which accounts the address asks for. Raises NoInstant."""
     query = view.tables.query
     return MemberFilter(
@@ -252,6 +252,7 @@ def read_member_filter(view: Viewing, segment: str | None) -> MemberFilter:
         until=read_instant(query.get("until"), view.zone),
         owner=query.get("owner") or None,
         unowned=query.get("unowned") == "1",
+        queues=(await view.prefix.registry()).current.policy.queues,
     )
 
 
@@ -276,7 +277,7 @@ async def member_table(
     return await view.tables.paged(
         name,
         "Accounts",
-        _account_columns(view, with_segment=with_segment),
+        _account_columns(view, wanted.queues, with_segment=with_segment),
         read,
         sort=sort,
         span=view.prefix.progress.tell() or "",
@@ -284,7 +285,12 @@ async def member_table(
     )
 
 
-def _account_columns(view: Viewing, *, with_segment: bool) -> list[Column[AccountRow]]:
+def _account_columns(
+    view: Viewing, queues: Sequence[tuple[str, str]], *, with_segment: bool
+) -> list[Column[AccountRow]]:
+    def tell_owner(row: AccountRow) -> str | None:
+        return f"in the queue {row.owner}" if (row.team, row.owner) in queues else row.owner
+
     found: list[Column[AccountRow]] = [
         Column("name", "Name", lambda row: row.name),
         Column("account", "Account", lambda row: row.account, link=lambda row: view.account_url(row.account)),
@@ -298,7 +304,7 @@ def _account_columns(view: Viewing, *, with_segment: bool) -> list[Column[Accoun
     return [
         *found,
         Column("since", "Entered", lambda row: row.entered, "instant"),
-        Column("owner", "Owner", lambda row: row.owner, link=lambda row: _owner_url(view, row.owner)),
+        Column("owner", "Owner", tell_owner, link=lambda row: _owner_url(view, row.owner)),
         Column("workflow", "Workflow", lambda row: row.workflow),
     ]
 

@@ -41,7 +41,7 @@ async def attacked(prefix: PrefixInMemory) -> PrefixInMemory:
     for one in (first, second):
         one["source"], one["id"] = f"/{MARKUP}", f"{one['id']}{MARKUP}"
     await prefix.add(facts_of([first, second]))
-    await prefix.index.put_enrolled([("evil.com", MARKUP, MARKUP)])
+    await prefix.index.put_enrolled([("evil.com", MARKUP, MARKUP, None)])
     prefix.begin_shadow(2, NOW - 1)
     return prefix
 

@@ -9,10 +9,13 @@ from html import unescape
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from resegment.http.console.app import PATH, build_console
+from resegment.segmentation.definition import read_definition
 from tests.builders import facts_of
 from tests.console import PrefixInMemory
-from tests.unit.http.console.conftest import event
+from tests.unit.http.console.conftest import EVENTS, FILE, NOW, event
 
 SEGMENT = "/segments/established"
 
@@ -27,7 +30,7 @@ async def large(prefix: PrefixInMemory) -> PrefixInMemory:
             for day, one in enumerate(names, 1)
         )
     )  # fmt: skip
-    owned = [(one, "calls", ("Ann Lee", "Bo", None)[place % 3]) for place, one in enumerate(names[:9])]
+    owned = [(one, "calls", ("Ann Lee", "Bo", None)[place % 3], None) for place, one in enumerate(names[:9])]
     await prefix.index.put_enrolled(owned)
     return prefix
 
@@ -120,3 +123,35 @@ async def test_a_time_zone_that_there_is_not_is_refused(http: httpx.AsyncClient,
     assert response.status_code == 400
     assert "is no time zone" in response.text
     assert "<b>" not in response.text
+
+
+TEAMS = """
+teams:
+  startups:
+    members: [{name: Ann Lee, capacity: 1}]
+    fallback: startups-queue
+  enterprise:
+    members: [{name: Bo, capacity: 1}]
+"""
+
+
+async def test_an_account_in_the_queue_of_its_team_has_no_owner() -> None:
+    file = FILE.replace("route: {workflow: established}", "route: {workflow: established, team: startups}")
+    prefix = PrefixInMemory(read_definition([("segments.yaml", file + TEAMS)]), now=NOW)
+    await prefix.add(facts_of(EVENTS))
+    rows = [
+        ("acme.com", "calls", "startups-queue", "startups"),
+        ("globex.com", "calls", "Ann Lee", "startups"),
+        ("initech.com", "calls", "enterprise", "enterprise"),
+    ]
+    await prefix.index.put_enrolled(rows)
+    app = FastAPI()
+    app.mount(PATH, build_console(prefix))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/console") as client:
+        assert sorted(await rows_of(client, "/accounts?unowned=1", "accounts")) == ["acme.com", "initech.com"]
+        page = (await client.get("/accounts")).text
+    await prefix.close()
+    assert "in the queue startups-queue" in page
+    assert "in the queue enterprise" in page
+    assert re.findall(r'<option value="([^"]+)">[^<]*\(1\)</option>', page) == ["Ann Lee"]
