@@ -124,15 +124,23 @@ def advise(mode: Mode, enrolled: int) -> str | None:
     return "no account is enrolled yet: once your accounts are loaded, run `resegment routing set changed`"
 
 
-def words_of(state: RoutedState) -> str:
-    """Say which workflow the account is in, since when and with which owner; or why it is in none."""
+def words_of(state: RoutedState, stop: Stop | None = None) -> str:
+    """Say which workflow the account is in, since when and with which owner; or why it is in none.
+
+    `stop` is what keeps it from an owner: the name in place of an owner's is then that of its queue.
+    """
+    queued = stop is not None and stop.decision == "queue"
     if state.decision == "none":
         return "not enrolled: it is in no segment yet"
     if state.decision == "enrolled" and state.enrollment is not None:
-        return _tell_enrollment(state.enrollment)
+        return _tell_enrollment(state.enrollment, queued=queued)
     since = f"since {_moment(state.since)}"
     if state.decision == "waiting":
-        meanwhile = "" if state.enrollment is None else f"; meanwhile {_tell_enrollment(state.enrollment)}"
+        meanwhile = (
+            ""
+            if state.enrollment is None
+            else f"; meanwhile {_tell_enrollment(state.enrollment, queued=queued)}"
+        )
         return f"not enrolled yet: waiting for {_goal_of(state)} {since} ({state.why}){meanwhile}"
     return f"not enrolled: {_reason(state)}, {since}"
 
@@ -193,11 +201,11 @@ def since_of(state: RoutedState) -> int | None:
     return None if state.decision == "none" else state.since
 
 
-def _tell_enrollment(enrollment: Enrollment) -> str:
+def _tell_enrollment(enrollment: Enrollment, *, queued: bool) -> str:
     parts = [f"enrolled in {enrollment.workflow} since {_moment(enrollment.at)}"]
     team = f" of {enrollment.team}" if enrollment.team not in (None, enrollment.owner) else ""
     if enrollment.owner is not None:
-        parts.append(f"owner {enrollment.owner}{team}")
+        parts.append(f"{'in the queue' if queued else 'owner'} {enrollment.owner}{team}")
     if enrollment.answer == "accepted":
         parts.append("accepted")
     elif enrollment.accept_by is not None:

@@ -349,3 +349,9 @@ def test_nothing_keeps_out_an_account_that_is_in_a_workflow_or_undecided() -> No
     queued = describe_queue(state("enrolled", enrollment=enrollment(owner="sales queue")))
     assert queued.text == "it is in the queue sales queue: no owner has taken it"
     assert set(ENDS) == {*DECISIONS, "queue"} - {"enrolled"}
+
+
+def test_a_queue_is_named_as_a_queue_and_not_as_an_owner() -> None:
+    queued = state("enrolled", enrollment=enrollment(owner="sales-queue"))
+    assert ", in the queue sales-queue of sales" in words_of(queued, describe_queue(queued))
+    assert ", owner sales-queue of sales" in words_of(queued)

@@ -166,7 +166,7 @@ async def show_account(view: View, name: str) -> Response:
         explanation=explanation,
         current=next((one for one in explanation.segments if one.role == "current"), None),
         higher=higher,
-        routing=None if routing is None else words_of(routing),
+        routing=None if routing is None else words_of(routing, stop),
         stop=stop,
         standing=standing,
         then=None if standing is None else tell_standing(standing),
