@@ -185,6 +185,13 @@ class TableRequest:
         found = self.query.get("format", "html")
         return found if found in ("json", "csv") else "html"
 
+    def find_unknown(self, name: str, known: Sequence[str]) -> list[str]:
+        """Return a sentence if the URL gives a parameter a value that is not among the known ones, or nothing."""
+        value = self.query.get(name, "")
+        if not value or value in known:
+            return []
+        return [f"The address has {name}={value[:40]}, which is left out: it can be {', '.join(known)}."]
+
     def state(self, name: str, columns: Sequence[Column[Any]], sort: str) -> TableState:
         """Return the state of a table; what the URL does not say, or says wrong, is as by default. `sort` is like `-size`."""
         known = {one.key for one in columns if one.sortable}

@@ -156,17 +156,20 @@ class Viewing:
         tables: Sequence[Table[Any]] = (),
         data: Mapping[str, Any] | None = None,
         status: int = 200,
+        unknown: Sequence[str] = (),
         **context: Any,
     ) -> Response:
         """Return the page; or with `format` in the URL its tables and its `data` as JSON, or one table as CSV.
 
-        Templates find a table by its name in `tables`, and the rest of `context` by its own names. Raises NoSuchTable.
+        Templates find a table by its name in `tables`, and the rest of `context` by its own names. `unknown` says which values
+        of the address are left out; those by which a table cannot be sorted come to it. Raises NoSuchTable.
         """
         named = {one.name: one for one in tables}
+        unknown = [*unknown, *(line for one in tables for line in self._find_unknown_sort(one))]
         if self.tables.form == "csv":
             return self._csv(self._chosen(named))
         if self.tables.form == "json":
-            return self._json(named, data or {})
+            return self._json(named, {**(data or {}), **({"unknown": unknown} if unknown else {})})
         html = (
             environment()
             .get_template(template)
@@ -179,10 +182,15 @@ class Viewing:
                 zone=self.zone,
                 zones=COMMON_ZONES,
                 release=__version__,
+                unknown=unknown,
                 **context,
             )
         )
         return HTMLResponse(html, status)
+
+    def _find_unknown_sort(self, table: Table[Any]) -> list[str]:
+        keys = [one.key for one in table.columns if one.sortable]
+        return self.tables.find_unknown(f"{table.name}.sort", [*keys, *(f"-{key}" for key in keys)])
 
     def _chosen(self, named: Mapping[str, Table[Any]]) -> Table[Any]:
         name = self.tables.query.get("table", next(iter(named), ""))

@@ -27,6 +27,7 @@ NAMED: Final = 5
 """How many members are named who may take an account."""
 QUEUED: Final = "queued"
 QUIET: Final = "quiet"
+HOLDOUT: Final = "holdout"
 REASONS: Final[Mapping[str, str]] = {
     QUEUED: "in a workflow, in the queue of a team: no owner has room or is on shift",
     "waiting": "its team has taken its limit of the day",
@@ -35,8 +36,11 @@ REASONS: Final[Mapping[str, str]] = {
     "cooldown": "left the workflow or lost a deal recently",
     "suppressed": "a suppression applies",
     QUIET: "left out by the routing mode or by a new version; `resegment routing enroll` enrolls it",
+    HOLDOUT: "drawn for the comparison group of its segment, which no workflow gets",
 }
-"""Why an account waits that may still be enrolled, or owned, later."""
+"""Why an account waits that may still be enrolled, or owned, later, or is kept out without waiting."""
+KEPT_OUT: Final = (QUIET, HOLDOUT)
+"""The reasons of accounts that wait for nothing: they are listed only if asked for."""
 
 
 class WaitingAccount(NamedTuple):

@@ -79,6 +79,7 @@ async def show_overview(view: View) -> Response:
             "gained": {one.name: one.net for one in past.gained(MOST_MOVED)},
             "lost": {one.name: one.net for one in past.lost(MOST_MOVED)},
         },
+        unknown=view.tables.find_unknown("span", SPANS),
         past=past,
         gained=past.gained(MOST_MOVED),
         lost=past.lost(MOST_MOVED),

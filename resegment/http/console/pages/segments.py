@@ -124,6 +124,7 @@ async def show_segments(view: View) -> Response:
         shadow=link_shadow(view, None if shadow is None else shadow.version),
         past=past,
         spans=SPANS,
+        unknown=view.tables.find_unknown("span", SPANS),
     )
 
 
@@ -196,6 +197,7 @@ async def show_segment(view: View, name: str) -> Response:
         stays=await view.prefix.find(partial(find_stays, segment=name)),
         past=past,
         spans=SPANS,
+        unknown=view.tables.find_unknown("span", SPANS),
         chart=draw_line(own.sizes, past.window),
         said=said,
         leaves=None if leaves is None else say_condition(leaves, definition.conditions),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,14 +14,23 @@ from resegment.console.operations.owners import MemberRow, TeamRow
 from resegment.http.console.forms import done, operate, read_count, read_form, read_one
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
-from resegment.http.operations.queue import MOST, QUEUED, QUIET, REASONS, Queue, WaitingAccount
+from resegment.http.operations.queue import (
+    HOLDOUT,
+    KEPT_OUT,
+    MOST,
+    QUEUED,
+    QUIET,
+    REASONS,
+    Queue,
+    WaitingAccount,
+)
 from resegment.routing.describe import MEANINGS, MODES
 from resegment.schemas.segments import Team
 
 router: Final = APIRouter()
 PATH: Final = "/workflows"
 EVERY: Final = "all"
-"""The reason in the address that stands for all of them, `quiet` included."""
+"""The reason in the address that stands for all of them, those of `KEPT_OUT` included."""
 WORDS: Final[Mapping[str, str]] = {
     QUEUED: "in a queue",
     "waiting": "limit of the day",
@@ -30,6 +39,7 @@ WORDS: Final[Mapping[str, str]] = {
     "cooldown": "cooldown",
     "suppressed": "suppressed",
     QUIET: "quiet",
+    HOLDOUT: "held out",
 }
 _MEANINGS: Final[Mapping[str, str]] = {str(name): words for name, words in MEANINGS.items()}
 
@@ -55,7 +65,7 @@ class WorkflowRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WaitFilter:
-    """Which of the accounts that wait are wanted. Without a reason, all but quiet ones are."""
+    """Which of the accounts that wait are wanted. Without a reason, all but those that are kept out are."""
 
     workflow: str = ""
     owner: str = ""
@@ -71,7 +81,7 @@ class WaitFilter:
         """Return whether an account is wanted."""
         if self.reason == EVERY:
             return self.takes_otherwise(one)
-        wanted = one.reason == self.reason if self.reason else one.reason != QUIET
+        wanted = one.reason == self.reason if self.reason else one.reason not in KEPT_OUT
         return wanted and self.takes_otherwise(one)
 
     def takes_otherwise(self, one: WaitingAccount) -> bool:
@@ -101,7 +111,7 @@ async def show_workflows(view: View) -> Response:
         tables=[
             _waiting(view, queue, wanted),
             _workflows(view, queue),
-            _members(view, rows),
+            _members(view, rows, queue),
             _team_table(view, rows),
         ],
         data={
@@ -119,16 +129,13 @@ async def show_workflows(view: View) -> Response:
         wanted=wanted,
         every=EVERY,
         chips=[(name, WORDS[name], REASONS[name], reasons[name]) for name in REASONS],
-        waiting=sum(number for name, number in reasons.items() if name != QUIET),
+        waiting=sum(number for name, number in reasons.items() if name not in KEPT_OUT),
         total=reasons.total(),
-        workflows=_count(one.workflow for one in queue.waiting),
-        owners=_count(name for one in queue.waiting for name in one.takers)
-        | (
-            {wanted.owner: 0}
-            if wanted.owner and wanted.owner not in {n for o in queue.waiting for n in o.takers}
-            else {}
-        ),
+        workflows=_count(queue, replace(wanted, workflow=""), lambda one: (one.workflow,), wanted.workflow),
+        owners=_count(queue, replace(wanted, owner=""), lambda one: one.takers, wanted.owner),
+        for_chosen=sum(map(WaitFilter(owner=wanted.owner).takes, queue.waiting)),
         chosen=people.get(wanted.owner),
+        unknown=view.tables.find_unknown("reason", (*REASONS, EVERY)),
         people=sorted(people.values(), key=lambda one: one.name),
         may_owners=view.user.may("owners"),
         reassigned=read_count(view, "reassigned"),
@@ -148,9 +155,15 @@ def _read_filter(view: Viewing) -> WaitFilter:
     )
 
 
-def _count(names: Iterable[str | None]) -> dict[str, int]:
-    found = Counter(name for name in names if name)
-    return dict(sorted(found.items()))
+def _count(
+    queue: Queue,
+    wanted: WaitFilter,
+    names: Callable[[WaitingAccount], Iterable[str | None]],
+    chosen: str,
+) -> dict[str, int]:
+    """Return how many accounts each choice of the filter would show; `wanted` is the rest of the filter."""
+    found = Counter(name for one in queue.waiting if wanted.takes(one) for name in names(one) if name)
+    return dict(sorted({**({chosen: 0} if chosen else {}), **found}.items()))
 
 
 @router.get(f"{PATH}/leave")
@@ -269,7 +282,7 @@ def _tell_left_out(queue: Queue, wanted: WaitFilter) -> str:
     reasons = (
         [wanted.reason]
         if wanted.reason in REASONS
-        else [name for name in REASONS if wanted.reason or name != QUIET]
+        else [name for name in REASONS if wanted.reason or name not in KEPT_OUT]
     )
     unlisted = sum(queue.unlisted.get(name, 0) for name in reasons)
     if unlisted:
@@ -302,7 +315,8 @@ def _team_table(view: Viewing, rows: Sequence[TeamRow]) -> Table[TeamRow]:
     return view.tables.table("teams", "Teams", columns, rows, sort="team", empty="No team has members.")
 
 
-def _members(view: Viewing, rows: Sequence[TeamRow]) -> Table[Person]:
+def _members(view: Viewing, rows: Sequence[TeamRow], queue: Queue) -> Table[Person]:
+    wait = Counter(name for one in queue.waiting if WaitFilter().takes(one) for name in one.takers)
     columns: list[Column[Person]] = [
         Column(
             "member",
@@ -317,7 +331,7 @@ def _members(view: Viewing, rows: Sequence[TeamRow]) -> Table[Person]:
         Column(
             "waits",
             "Wait for them",
-            lambda row: row.member.queued,
+            lambda row: wait[row.member.name],
             "number",
             link=lambda row: _here(view, owner=row.member.name),
         ),
@@ -331,7 +345,8 @@ def _members(view: Viewing, rows: Sequence[TeamRow]) -> Table[Person]:
         columns,
         people,
         sort="member",
-        note="Open accounts are those of all teams. Accounts in a queue wait for those who may take them.",
+        note="Open accounts are those of all teams. Accounts in a queue, or over the limit of the day, wait for all who may "
+        f"take them. {_tell_left_out(queue, WaitFilter())}".rstrip(),
         empty="No team has members.",
     )
 

@@ -181,9 +181,10 @@ class FakeOwners:
             WaitingAccount(self.account, "waiting", self.words, self.words, (self.member,), NOON, self.words),
             WaitingAccount("queued.com", "queued", "calls", "sales", ("Bo",), NOON, "in the queue sales"),
             WaitingAccount("silent.com", "quiet", "calls", "sales", (), NOON, "routing was none"),
+            WaitingAccount("control.com", "holdout", "calls", "sales", (), NOON, "held out"),
         ]
         return Queue(
-            {self.words: {"waiting": 1}, "calls": {"enrolled": 4, "queued": 1, "quiet": 1}},
+            {self.words: {"waiting": 1}, "calls": {"enrolled": 4, "queued": 1, "quiet": 1, "holdout": 1}},
             waits,
             3,
             complete=self.complete,

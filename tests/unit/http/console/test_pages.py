@@ -161,6 +161,14 @@ async def test_an_unknown_page_is_404_with_the_navigation(http: httpx.AsyncClien
     assert 'href="/console/segments"' in response.text
 
 
+@pytest.mark.parametrize("path", ["/", "/segments", "/segments/established"])
+async def test_a_span_that_there_is_not_is_said(http: httpx.AsyncClient, path: str) -> None:
+    assert "The address has span=9y, which is left out: it can be 24h, " in await read(
+        http, f"{path}?span=9y"
+    )
+    assert "which is left out" not in await read(http, f"{path}?span=24h")
+
+
 async def test_static_files_are_kept_by_browsers_under_addresses_with_their_hash(
     http: httpx.AsyncClient,
 ) -> None:

@@ -35,14 +35,15 @@ async def rows(operated: Operated, path: str, table: str) -> list[dict[str, Any]
     [
         ("", ["acme.com", "queued.com"]),
         ("&reason=quiet", ["silent.com"]),
-        ("&reason=all", ["acme.com", "queued.com", "silent.com"]),
+        ("&reason=all", ["acme.com", "queued.com", "silent.com", "control.com"]),
+        ("&reason=holdout", ["control.com"]),
         ("&reason=queued", ["queued.com"]),
         ("&reason=nothing-like-it", ["acme.com", "queued.com"]),
         ("&owner=Bo", ["queued.com"]),
         ("&owner=Nobody", []),
         ("&workflow=calls", ["queued.com"]),
         ("&text=QUEUE", ["queued.com"]),
-        ("&text=sales&reason=all", ["queued.com", "silent.com"]),
+        ("&text=sales&reason=all", ["queued.com", "silent.com", "control.com"]),
         ("&owner=Ann Lee&reason=queued", []),
     ],
 )
@@ -75,7 +76,7 @@ async def test_an_owner_has_load_and_capacity_and_leads_to_accounts_and_to_those
     operated: Operated,
 ) -> None:
     (row,) = await rows(operated, "/workflows?format=json", "members")
-    assert (row["open"], row["capacity"], round(row["load"], 2), row["waits"]) == (5, 9, 0.56, 2)
+    assert (row["open"], row["capacity"], round(row["load"], 2), row["waits"]) == (5, 9, 0.56, 1)
     async with operated.browser() as browser:
         await operated.sign_in(browser, "val", "viewer")
         page = html.unescape((await browser.get("/workflows")).text)
@@ -84,7 +85,31 @@ async def test_an_owner_has_load_and_capacity_and_leads_to_accounts_and_to_those
             assert (await browser.get(link)).status_code == 200
         chosen = (await browser.get("/workflows?owner=Ann+Lee")).text
         told = re.sub(r"<[^>]+>", "", chosen)
-        assert "Ann Lee owns 5 open accounts of 9; 2 accounts in queues may go to them." in told
+        assert "Ann Lee owns 5 open accounts of 9; 1 account waits that may go to them." in told
+        assert "Ann Lee (1)" in told
+        twin = (await browser.get("/workflows?format=json&owner=Ann Lee")).json()
+    shown = [row["account"] for row in twin["tables"]["waiting"]["rows"]]
+    assert shown == ["acme.com"], "over the limit of the day counts, too"
+
+
+async def test_held_out_accounts_are_counted_and_lead_to_their_list(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = html.unescape((await browser.get("/workflows")).text)
+    assert "held out 1</a>" in page
+    assert 'href="/console/workflows?workflow=calls&reason=holdout"' in page
+
+
+async def test_a_value_of_the_address_that_there_is_not_is_said(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = html.unescape((await browser.get("/workflows?reason=never&waiting.sort=-size")).text)
+        assert "The address has reason=never, which is left out: it can be queued, " in page
+        assert "The address has waiting.sort=-size, which is left out" in page
+        told = (await browser.get("/workflows?reason=never&format=json")).json()
+        assert len(told["unknown"]) == 1
+        known = "/workflows?reason=holdout&waiting.sort=-account"
+        assert "left out:" not in (await browser.get(known)).text
 
 
 def endpoint(**given: Any) -> Recipient:

@@ -127,3 +127,12 @@ async def test_who_may_take_accounts_is_found_once_and_other_work_comes_in_betwe
     assert {one.takers for one in found.waiting} == {("ann", "bob")}
     assert asked == ["sales"]
     assert turns >= 10
+
+
+async def test_held_out_accounts_are_listed_and_counted_in_their_workflow() -> None:
+    found = await read(Server(control_com=waits("holdout")))
+    assert [(one.account, one.reason, one.workflow) for one in found.waiting] == [
+        ("control.com", "holdout", "calls")
+    ]
+    assert found.workflows == {"calls": {"holdout": 1}}
+    assert found.waiting[0].takers == ()
