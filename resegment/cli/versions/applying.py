@@ -72,7 +72,7 @@ async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
                 applied, outcome = await switching.carry_out(
                     connection, planner_of(session), intent, order, report
                 )
-            recording.result |= switching.describe_result(applied, outcome)
+            recording.result |= switching.describe_result(applied, outcome, shadow=order.shadow)
     except asyncio.CancelledError:
         print_note("interrupted: run the same command again, it continues where this one stopped")
         raise

@@ -69,6 +69,10 @@ class Sent(NamedTuple):
     refused: int = 0
     left_out: int = 0
 
+    def describe(self) -> dict[str, int]:
+        """Return it for the audit log. What was sent may still be refused where it arrives."""
+        return {"sent": self.sent, "not_sent": self.refused + self.left_out}
+
 
 class Letters(Protocol):
     """The dead letters of a prefix, and how an operator sends them again."""
@@ -134,7 +138,7 @@ class LiveLetters:
                     found = await self._send(chosen, edited)
                 finally:
                     self._seen = None
-                recording.result |= {"sent": found.sent, "refused": found.refused}
+                recording.result |= found.describe()
                 return found
 
     def _find(self, held: Mapping[str, DeadLetter], letter: str) -> DeadLetter:

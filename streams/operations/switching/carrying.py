@@ -93,9 +93,9 @@ async def carry_out(
     return applied, outcome
 
 
-def describe_result(applied: Applied, outcome: Outcome | None) -> dict[str, Any]:
-    """Return what an apply came to, for the audit log."""
-    told = {"version": applied.version, "applied": applied.apply is not None}
+def describe_result(applied: Applied, outcome: Outcome | None, *, shadow: bool = False) -> dict[str, Any]:
+    """Return what an apply came to, for the audit log. A shadow is not applied."""
+    told = {"version": applied.version, "shadow" if shadow else "applied": applied.apply is not None}
     return told if outcome is None else told | {"moved": outcome.moved, "as_planned": outcome.as_planned}
 
 

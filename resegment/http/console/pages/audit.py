@@ -16,6 +16,8 @@ from resegment.streams.audit.reading import AuditedAction
 router: Final = APIRouter()
 NAMED: Final = 5
 """How many values of a list a page names; files have all."""
+RETRY: Final = "dead-letters retry"
+"""The action that sends dead letters again. Its result counts what was not sent, not what is refused again later."""
 
 
 @router.get("/audit")
@@ -58,7 +60,12 @@ async def show_audit(view: View) -> Response:
 def _result(one: AuditedAction) -> str | None:
     if one.ended is None:
         return None
-    return one.ended.error or _tell(one.ended.result or {})
+    told = dict(one.ended.result or {})
+    if one.begun.action == RETRY and "refused" in told:  # so earlier releases wrote it
+        told["not_sent"] = told.pop("refused")
+    if one.begun.arguments.get("shadow") and "applied" in told:
+        told["shadow"] = told.pop("applied")
+    return one.ended.error or _tell(told)
 
 
 def _tell(values: Mapping[str, Any], most: int | None = None) -> str:

@@ -42,10 +42,11 @@ def _at(text: str | None) -> int | None:
 async def show_versions(view: View) -> Response:
     """Show every version and every apply, the newest first."""
     definitions = (await view.prefix.registry()).definitions
+    shadow = None if definitions.shadow is None else definitions.shadow.version
     history = tell_history(definitions, await view.prefix.now())
     columns: list[Column[VersionEntry]] = [
         Column("number", "#", lambda row: row.number, "number", link=lambda row: _version_url(view, row.number)),
-        Column("state", "State", lambda row: "in force" if row.in_force else "earlier" if row.since else "never in force"),
+        Column("state", "State", lambda row: _tell_state(row, shadow)),
         Column("since", "In force since", lambda row: _at(row.since), "instant"),
         Column("changes", "What it changed", lambda row: row.changes, "words", link=lambda row: _diff_url(view, row)),
         Column("author", "Author", lambda row: row.author or None, note=lambda row: row.message or None, noted="Message"),
@@ -53,7 +54,6 @@ async def show_versions(view: View) -> Response:
         Column("fingerprint", "Fingerprint", lambda row: row.fingerprint, "code", sortable=False),
     ]  # fmt: skip
     applies = await _read_applies(view, [(one.number, apply) for one in history for apply in one.applies])
-    shadow = definitions.shadow
     return view.respond(
         "versions.html",
         title="Versions",
@@ -71,9 +71,18 @@ async def show_versions(view: View) -> Response:
         ],
         data={"in_force": definitions.in_force(await view.prefix.now()), "newest": definitions.newest},
         in_force=definitions.in_force(await view.prefix.now()),
-        shadow=link_shadow(view, None if shadow is None else shadow.version),
+        shadow=link_shadow(view, shadow),
         before=_before(history),
     )
+
+
+def _tell_state(row: VersionEntry, shadow: int | None) -> str:
+    """Return how a version stands to the decisions."""
+    if row.in_force:
+        return "in force"
+    if row.number == shadow:
+        return "shadow"
+    return "earlier" if row.since else "never in force"
 
 
 def _before(history: list[VersionEntry]) -> int | None:

@@ -246,6 +246,7 @@ class FakeAudit:
 
     text: str = "ann"
     ids: list[str] = field(default_factory=list)
+    more: list[AuditedAction] = field(default_factory=list)
 
     async def read(self) -> Sequence[AuditedAction]:
         given: dict[str, Any] = {"id": "1", "begun": "1", "at": NOON, "actor": self.text, "action": self.text}
@@ -253,7 +254,7 @@ class FakeAudit:
             **given, stage="begun", arguments={"member": self.text, "ids": [self.text, *self.ids]}
         )
         ended = AuditEntry(**given, stage="failed", arguments={}, error=self.text)
-        return [AuditedAction(begun, ended), AuditedAction(begun)]
+        return [AuditedAction(begun, ended), AuditedAction(begun), *self.more]
 
 
 class NoPrefix:

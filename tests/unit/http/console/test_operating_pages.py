@@ -13,7 +13,10 @@ from resegment.console.sanitizing import sanitize
 from resegment.http.console.pages import sources
 from resegment.http.console.pages.operations.refusals import source_of
 from resegment.http.console.pages.sources import tell_rhythm
+from resegment.http.operations.letters import Sent
+from resegment.schemas.contracts.audit import AuditEntry
 from resegment.sources.rhythm import Rhythm
+from resegment.streams.audit.reading import AuditedAction
 from resegment.streams.operations.dead_letters import DeadLetter
 from tests.console import PrefixInMemory
 from tests.unit.http.console.operating import (
@@ -267,6 +270,29 @@ async def test_who_may_do_everything_already_is_not_asked_to_sign_in(
         page = (await browser.get("/audit")).text
     assert f"({role})" in page
     assert ("Sign in" in page) is offered
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "result", "told"),
+    [
+        ("dead-letters retry", {}, {"sent": 5, "refused": 0}, "sent 5, not sent 0"),
+        ("dead-letters retry", {}, Sent(5, 1, 1).describe(), "sent 5, not sent 2"),
+        ("apply", {"shadow": True}, {"version": 2, "applied": True}, "version 2, shadow True"),
+        ("apply", {"shadow": None}, {"version": 2, "applied": True}, "version 2, applied True"),
+    ],
+)
+async def test_what_came_of_an_action_is_not_misread(
+    operated: Operated, action: str, arguments: dict[str, Any], result: dict[str, Any], told: str
+) -> None:
+    given: dict[str, Any] = {"id": "7", "begun": "7", "at": NOON, "actor": "ann", "action": action}
+    begun = AuditEntry(**given, stage="begun", arguments=arguments)
+    operated.audit.more = [
+        AuditedAction(begun, AuditEntry(**given, stage="done", arguments={}, result=result))
+    ]
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        found = (await browser.get("/audit", params={"format": "json", "action": action})).json()
+    assert [row["result"] for row in found["tables"]["actions"]["rows"]] == [told]
 
 
 async def test_the_audit_log_is_read_and_filtered(operated: Operated) -> None:

@@ -78,3 +78,22 @@ def test_the_audit_log_has_how_many_accounts_an_apply_moved() -> None:
     told = describe_result(done, Outcome(moved=7, planned=8, as_planned=6))
     assert (told["version"], told["moved"], told["as_planned"]) == (3, 7, 6)
     assert "moved" not in describe_result(done, None)
+
+
+def test_the_audit_log_calls_a_shadow_a_shadow() -> None:
+    assert describe_result(Done(3, "x", NOW), None, shadow=True) == {"version": 3, "shadow": True}
+
+
+async def test_a_version_that_runs_as_a_shadow_says_so(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    async def state() -> str:
+        rows = (await http.get("/versions?format=json")).json()["tables"]["versions"]["rows"]
+        found: str = next(row["state"] for row in rows if row["number"] == 2)
+        return found
+
+    assert await state() == "never in force"
+    prefix.begin_shadow(2, NOW)
+    assert await state() == "shadow"
+    prefix.end_shadow()
+    assert await state() == "never in force"
