@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from resegment.schemas.times import format_instant, spell_length
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import PATIENCE, Overview
+
+DECIDED: Final = ("signals", "accounts", "outcomes")
+"""Topics, besides those of triggers, whose records wait to be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,21 @@ def find_freshness(look: Overview) -> Freshness:
     if not clocks:
         return Freshness("Decided", "never", "no event has come yet", True, None)
     age = max(_age_of(look, one) for one in look.partitions)
+    waiting = sum(lag for topic, lag in look.lag.items() if is_decided(topic, look.prefix))
+    waits = f"{waiting:,} {'event waits' if waiting == 1 else 'events wait'}; " if waiting else ""
     return Freshness(
-        "Decided",
+        "Newest decision" if waiting else "Decided",
         f"{spell_length(age // 1000 * 1000)} ago",
-        f"{spell_length(PATIENCE)} allowed; the slowest partition",
+        f"{waits}{spell_length(PATIENCE)} allowed; the slowest partition",
         age <= PATIENCE,
         age,
     )
+
+
+def is_decided(topic: str, prefix: str) -> bool:
+    """Return whether the records of a topic wait for a decision."""
+    name = topic.removeprefix(f"{prefix}.")
+    return name in DECIDED or name.startswith("triggers.")
 
 
 def _age_of(look: Overview, one: PartitionLook) -> int:

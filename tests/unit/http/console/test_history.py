@@ -69,6 +69,10 @@ async def test_decisions_are_as_old_as_what_waits_and_a_quiet_prefix_is_fresh(pr
     assert (due.told, due.is_good) == ("42 s ago", False)
     alone = find_freshness(replace(look, now=later, workers=[]))
     assert (alone.told, alone.is_good) == ("24 h ago", False)
+    lag = {f"{look.prefix}.signals": 79_000, f"{look.prefix}.triggers.hiring": 1_000, "x.segment-changes": 9}
+    flooded = find_freshness(replace(look, workers=[replace(worker, lag=lag, silent=0)]))
+    assert (flooded.title, flooded.told) == ("Newest decision", "0 s ago")
+    assert flooded.note.startswith("80,000 events wait; 10 s allowed")
     assert "a replay" in find_freshness(replace(look, clock="facts")).note
     assert find_freshness(replace(look, partitions=[])).told == "never"
 

@@ -16,6 +16,7 @@ from resegment.schemas.times import format_instant
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.operations.overview import Overview
+from resegment.streams.reports.freshness import is_decided
 from resegment.streams.reports.pace import (
     BacklogLook,
     PlaceLook,
@@ -31,8 +32,6 @@ from resegment.streams.spot_checks import describe_spot_checks, find_blocked, fi
 router: Final = APIRouter()
 PATH: Final = "/pipeline"
 MINUTE: Final = 60_000
-DECIDED: Final = ("signals", "accounts", "outcomes")
-"""Topics, besides those of triggers, whose records wait to be decided."""
 WAITS_FOR: Final = {
     "signals": "a decision",
     "segment-changes": "the router",
@@ -99,10 +98,9 @@ async def show_pipeline(view: View) -> Response:
 
 def waits_for(topic: str, look: Overview) -> str:
     """Return what the records of a topic wait for."""
-    name = topic.removeprefix(f"{look.prefix}.")
-    if name in DECIDED or name.startswith("triggers."):
+    if is_decided(topic, look.prefix):
         return "a decision"
-    return WAITS_FOR.get(name, "")
+    return WAITS_FOR.get(topic.removeprefix(f"{look.prefix}."), "")
 
 
 def tell_checks(rows: Sequence[CheckRow], accounts: Mapping[int, int]) -> str:
