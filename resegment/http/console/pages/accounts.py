@@ -353,7 +353,7 @@ def _of_change(row: ChangeRow) -> Event:
 def _of_command(row: CommandRow) -> Event:
     owner = f", owner {row.owner}" if row.owner else ""
     reason = f": {row.reason}" if row.reason else ""
-    change = "" if row.sent is not None else f", for the change of {reader().instant(row.at)}"
+    change = "" if row.sent is not None else ", for the change of this time"
     text = f"{row.action} {row.workflow} ({row.segment}){owner}{change}{reason}"
     return Event(row.at, "command", text, "", "", row.sent)
 
