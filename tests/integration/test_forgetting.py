@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -55,29 +54,9 @@ from tests.forgetting import (
 )
 from tests.integration.conftest import Stack
 from tests.integration.test_applying import PARTITIONS, Prefix
-from tests.integration.test_merging import definition
+from tests.integration.test_merging import NUMBERS, definition, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-NUMBERS = count()
-
-
-@asynccontextmanager
-async def running(stack: Stack) -> AsyncIterator[Prefix]:
-    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
-    settings = Settings(
-        prefix=f"forget{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", **kafka
-    )  # type: ignore[arg-type]
-    worker = Worker(settings, definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
-    client = Redis.from_url(stack.redis_url)
-    async with (
-        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
-        worker.running(),
-    ):
-        try:
-            yield Prefix(stack, worker, source, client)
-        finally:
-            await client.aclose()
 
 
 def connection_of(prefix: Prefix) -> Connection:
@@ -108,7 +87,7 @@ async def differences(prefix: Prefix) -> list[Any]:
 
 
 async def test_a_forgotten_account_is_nowhere_and_stays_away_until_that_is_lifted(stack: Stack) -> None:
-    async with running(stack) as prefix:
+    async with running(stack, "forget") as prefix:
         outcome = {"account": "acme.com", "action": "positive_reply", "person": "Ann Lee", "deal": "d-1"}
         await prefix.send(
             ("funding", {"account": "acme.com"}),
@@ -168,7 +147,7 @@ async def test_a_forgotten_account_is_nowhere_and_stays_away_until_that_is_lifte
 async def test_events_that_intake_has_read_are_deleted_from_their_topics_and_others_are_decided(
     stack: Stack,
 ) -> None:
-    async with running(stack) as prefix:
+    async with running(stack, "forget") as prefix:
         await prefix.send(
             ("funding", {"account": "acme.com"}), ("hiring", {"account": "b.com", "change": "opened"})
         )
@@ -196,7 +175,7 @@ async def test_events_that_intake_has_read_are_deleted_from_their_topics_and_oth
 
 
 async def test_aliases_are_forgotten_with_their_account_and_not_alone(stack: Stack) -> None:
-    async with running(stack) as prefix:
+    async with running(stack, "forget") as prefix:
         await prefix.send(
             ("funding", {"account": "acme.io"}), ("hiring", {"account": "acme.com", "change": "opened"})
         )

@@ -47,10 +47,10 @@ def definition() -> Any:
 
 
 @asynccontextmanager
-async def running(stack: Stack) -> AsyncIterator[Prefix]:
+async def running(stack: Stack, name: str = "merge") -> AsyncIterator[Prefix]:
     kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
     settings = Settings(
-        prefix=f"merge{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", **kafka
+        prefix=f"{name}{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", **kafka
     )  # type: ignore[arg-type]
     worker = Worker(settings, definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
     client = Redis.from_url(stack.redis_url)
