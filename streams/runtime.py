@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -54,7 +55,11 @@ def settle(*, keeps_accounts: bool = True) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after the one that started it, by its id: a signal may end that one without a word."""
+    """End this process soon after the one that started it, by its id: a signal may end that one without a word.
+
+    Ctrl-C is for that one alone, which ends this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

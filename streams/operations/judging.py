@@ -6,7 +6,6 @@ import asyncio
 import gc
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -83,15 +82,10 @@ def judging_pool(planner: Planner, accounts: int, *, forks: bool = True) -> Iter
     try:
         fork = multiprocessing.get_context("fork")
         parent = (os.getpid(),)
-        with ProcessPoolExecutor(cores, mp_context=fork, initializer=_begin, initargs=parent) as pool:
+        with ProcessPoolExecutor(cores, mp_context=fork, initializer=end_with, initargs=parent) as pool:
             yield JudgingPool(planner, pool)
     finally:
         _planner = None
-
-
-def _begin(parent: int) -> None:
-    end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends the pool
 
 
 def _judge(number: int, at: int, clock: int, some: _Slice) -> Part:

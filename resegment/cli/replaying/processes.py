@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -129,7 +128,6 @@ _work: Any = None
 def _begin(work: object, parent: int) -> None:
     global _work  # noqa: PLW0603  # a process of the pool has one work
     end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     gc.freeze()
     _work = work
 

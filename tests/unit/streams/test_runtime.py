@@ -104,3 +104,18 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
     # its output ends only with the last process that has it
     done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, timeout=20, check=False)
     assert done.returncode == -signal.SIGKILL
+
+
+INTERRUPTED = """
+import os, signal
+from resegment.streams.runtime import end_with
+
+end_with(os.getppid())
+os.kill(os.getpid(), signal.SIGINT)
+print("works on")
+"""
+
+
+def test_such_a_process_leaves_an_interrupt_to_the_one_that_started_it() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=20, check=False)
+    assert done.stdout == b"works on\n", done.stderr
