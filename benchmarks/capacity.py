@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
@@ -169,7 +169,7 @@ def _price(need: Need, assumed: Assumed, prices: Prices) -> Need:
     brokers = max(assumed.replicas, ceil(need.broker_cores / assumed.busy / prices.node_cores))
     hours = (nodes + redis + brokers) * prices.node_hour * MONTH_HOURS
     cost = hours + need.kept_gb * prices.disk_month
-    return Need(**{name: getattr(need, name) for name in Need.__slots__ if name != "cost"}, cost=cost)
+    return replace(need, cost=cost)
 
 
 @dataclass(frozen=True, slots=True)

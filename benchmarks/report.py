@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from rich.console import Group
 from rich.table import Table
@@ -11,7 +12,7 @@ from rich.text import Text
 from resegment.benchmarks.checking import Verdict
 from resegment.benchmarks.growth import Growth
 from resegment.benchmarks.latency import Point
-from resegment.benchmarks.peers.comparison import Compared, mean
+from resegment.benchmarks.peers.comparison import Compared
 from resegment.benchmarks.run import Results
 from resegment.benchmarks.scaling import Scaled
 
@@ -66,13 +67,13 @@ def render_peers(compared: Compared) -> Group:
         first = one.rounds[0]
         kafka = [found.kafka for found in one.rounds if found.kafka is not None]
         figures = (
-            f"{mean([found.per_second for found in one.rounds]):,.0f}",
+            f"{fmean(found.per_second for found in one.rounds):,.0f}",
             ", ".join(f"{found.worker:.1f}" for found in one.rounds),
             f"{one.worker:.1f}",
             "" if base is None else f"{one.worker / base:.2f}",
             f"{one.spread:.0%}",
-            f"{mean([found.redis for found in one.rounds]):.1f}",
-            f"{mean(kafka):.1f}" if kafka else "",
+            f"{fmean(found.redis for found in one.rounds):.1f}",
+            f"{fmean(kafka):.1f}" if kafka else "",
             f"{max(found.peak_mb for found in one.rounds):.0f}",
         )
         wrong = [found.verdict for found in one.rounds if found.verdict and not found.verdict.is_right]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 import orjson
@@ -49,7 +51,7 @@ class Peer:
     @property
     def worker(self) -> float:
         """CPU seconds per million events, the mean of the rounds."""
-        return sum(one.worker for one in self.rounds) / len(self.rounds)
+        return fmean(one.worker for one in self.rounds)
 
     @property
     def spread(self) -> float:
@@ -173,21 +175,10 @@ class Comparison:
         async def whole(name: str, turn: int) -> Figures:
             return await self._whole(name, turn, given)
 
-        async def quix(name: str, turn: int) -> Figures:
-            script = Path(__file__).with_name("quix.py")
+        async def quix(name: str, turn: int, commit_every: int = 0) -> Figures:
+            program = (str(python), str(Path(__file__).with_name("quix.py")))
             return await self._drain(
-                name, "peers.quix", turn, given.moved, program=(str(python), str(script))
-            )
-
-        async def often(name: str, turn: int) -> Figures:
-            script = Path(__file__).with_name("quix.py")
-            return await self._drain(
-                name,
-                "peers.quix",
-                turn,
-                given.moved,
-                program=(str(python), str(script)),
-                commit_every=TOGETHER,
+                name, "peers.quix", turn, given.moved, program=program, commit_every=commit_every
             )
 
         async def stock(name: str, turn: int) -> Figures:
@@ -201,7 +192,7 @@ class Comparison:
         add("whole pipeline", "exactly-once effect", whole)
         if python is not None:
             add("Quix Streams", "exactly once within Kafka", quix)
-            add("Quix, as often", "exactly once within Kafka", often)
+            add("Quix, as often", "exactly once within Kafka", partial(quix, commit_every=TOGETHER))
         if given.few_events:
             add("stock faust", "at least once", stock)
         return found
@@ -283,8 +274,3 @@ def judge(found: Moved, expected: Moved) -> Verdict:
 
 def _name(change: dict[str, Any]) -> tuple[str, str | None, str, str]:
     return change["account"], change["from"], change["to"], change["cause_id"]
-
-
-def mean(found: Sequence[float]) -> float:
-    """Return the mean."""
-    return sum(found) / len(found)
