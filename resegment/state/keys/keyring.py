@@ -89,10 +89,15 @@ class _Held(NamedTuple):
         return self.versions.get(self.record.newest)
 
 
+def _pair_up(first: _Held, second: _Held) -> Pair | None:
+    """Return the newest versions of two keys, None where one of them has none."""
+    if first.newest is None or second.newest is None:
+        return None
+    return first.newest, second.newest
+
+
 _ABSENT: Final = KeyRecord()
 _CALLED: Final = (*CALLING, "first_name", "last_name")
-_MESSAGES: Final = "\0"
-"""In the place of a person, means the messages of an account: no person is called so."""
 
 
 class Keyring:
@@ -213,8 +218,16 @@ class Keyring:
         found = {
             one: held[1] for one in wanted if (held := self._pairs.get(one)) is not None and held[0] > now
         }
-        if len(found) < len(wanted):
-            found |= await self._pair_up({one: self._names_of(one) for one in wanted if one not in found})
+        missing = {one: self.names.of_fact(*one) for one in wanted if one not in found}
+        if not missing:
+            return found
+        keys = await self._make_missing({name for names in missing.values() for name in names})
+        if len(self._pairs) + len(missing) > self._most:
+            self._pairs.clear()
+        for subject, (first, second) in missing.items():
+            one, other = keys[first], keys[second]
+            found[subject] = _pair_up(one, other)
+            self._pairs[subject] = min(one.until, other.until), found[subject]
         return found
 
     async def message_pairs(self, accounts: Iterable[str]) -> dict[str, Pair | None]:
@@ -222,31 +235,13 @@ class Keyring:
 
         They are looked up each time: a key from memory may be destroyed with a person, and take a message of today along.
         """
-        wanted: dict[Subject, tuple[str, str]] = {
-            (account, _MESSAGES): self.names.of_message(account) for account in accounts
-        }
-        for names in wanted.values():
-            for name in names:
-                if (held := self._held.get(name)) is not None:
-                    self._held[name] = held._replace(until=float("-inf"))
-        found = await self._pair_up(wanted) if wanted else {}
-        return {account: pair for (account, _), pair in found.items()}
-
-    async def _pair_up(self, missing: dict[Subject, tuple[str, str]]) -> dict[Subject, Pair | None]:
-        held = await self._make_missing({name for names in missing.values() for name in names})
-        if len(self._pairs) + len(missing) > self._most:
-            self._pairs.clear()
-        found: dict[Subject, Pair | None] = {}
-        for subject, (first, second) in missing.items():
-            one, other = held[first], held[second]
-            pair = None if one.newest is None or other.newest is None else (one.newest, other.newest)
-            found[subject] = pair
-            self._pairs[subject] = min(one.until, other.until), pair
-        return found
-
-    def _names_of(self, subject: Subject) -> tuple[str, str]:
-        account, person = subject
-        return self.names.of_message(account) if person == _MESSAGES else self.names.of_fact(account, person)
+        wanted = {account: self.names.of_message(account) for account in accounts}
+        names = {name for pair in wanted.values() for name in pair}
+        for name in names:
+            if (kept := self._held.get(name)) is not None:
+                self._held[name] = kept._replace(until=float("-inf"))
+        held = await self._make_missing(names)
+        return {account: _pair_up(held[first], held[second]) for account, (first, second) in wanted.items()}
 
     async def _make_missing(self, names: Collection[str]) -> dict[str, _Held]:
         held = await self._look_up(names)
