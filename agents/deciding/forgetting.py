@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from resegment.agents.batch import Record
-from resegment.agents.deciding.merging import NOTHING, Merged, counts, open_received, stash
+from resegment.agents.deciding.merging import NOTHING, Merged, explain, open_counted, stash
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.forgotten import Forgotten
@@ -102,20 +102,20 @@ def _renew(
         stash(account, identity, found)
         return NOTHING
     found = [*(decode_fact(one) for one in identity.kept), *found]
-    facts = open_received(timeline, opens, [one for one in found if counts(one, identity)])
+    facts = open_counted(timeline, opens, found, identity)
     state = account.state
     state.identity = replace(identity, mode="", kept=(), held=None)
     state.membership = Membership(step.segment, step.entered, step.left)
     state.at, state.before, state.change = -1, None, None
     state.sequence = max(state.sequence, step.sequence)
-    cause = Cause(forgotten="person")
     if facts:
         known, state.do_not_contact = state.do_not_contact, UNTOLD
-        decisions = [_explain(one) for one in timeline.refill(account, facts, at, clock)]
+        refilled = timeline.refill(account, facts, at, clock)
+        decisions = [explain(one, forgotten="person") for one in refilled]
         if state.do_not_contact == UNTOLD:  # nothing was decided: all of them are too old
             state.do_not_contact = known
     else:
-        decisions = timeline.end(account, at, cause, clock)
+        decisions = timeline.end(account, at, Cause(forgotten="person"), clock)
     learned = [one for one in facts if one.kind == "outcome"]
     return Merged(decisions, told=[_tell(account, step, at)], learned=learned, erases=True)
 
@@ -131,10 +131,3 @@ def erased(state: AccountState, version: int) -> AccountState:
 def _tell(account: Account, step: Step, at: int) -> Forgotten:
     sequence, person = account.state.sequence, step.step != "forget"
     return Forgotten(account=account.name, at=at, sequence=sequence, op=step.op, person=person)
-
-
-def _explain(decision: Decision) -> Decision:
-    change = decision.change
-    if change is None or change.cause.deadline is not None:
-        return decision
-    return Decision(replace(change, cause=replace(change.cause, forgotten="person")), decision.gate_change)

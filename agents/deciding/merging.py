@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -138,11 +138,11 @@ def _join(
     if identity.kept:
         facts = [*(decode_fact(one) for one in identity.kept), *facts]
         account.state.identity = replace(identity, kept=())
-    facts = open_received(timeline, opens, [one for one in facts if counts(one, identity)])
+    facts = open_counted(timeline, opens, facts, identity)
     decisions = timeline.advance(account, at - 1, clock)
     if facts:
         decided = timeline.apply_facts(account, facts, at, clock)
-        decisions += [_explain(one, merged=step.other) for one in decided]
+        decisions += [explain(one, merged=step.other) for one in decided]
     return Merged(decisions)
 
 
@@ -187,20 +187,23 @@ def _reset(
         stash(account, identity, facts)
         return NOTHING
     facts = [*facts, *(decode_fact(one) for one in identity.kept)]
-    facts = open_received(timeline, opens, [one for one in facts if counts(one, identity)])
+    facts = open_counted(timeline, opens, facts, identity)
     account.state.identity = replace(identity, mode="", kept=())
     if not facts:
         return Merged(timeline.end(account, at, Cause(unmerged=step.other), clock))
     refilled = timeline.refill(account, facts, at, clock)
-    return Merged([_explain(one, unmerged=step.other) for one in refilled])
+    return Merged([explain(one, unmerged=step.other) for one in refilled])
 
 
-def open_received(timeline: Timeline, opens: OpenFact, facts: Sequence[Fact]) -> Sequence[Fact]:
-    """Return facts of steps opened, as the version of their instant keeps them, without those that are absent.
+def open_counted(
+    timeline: Timeline, opens: OpenFact, facts: Sequence[Fact], identity: Identity
+) -> Sequence[Fact]:
+    """Return the facts of steps that count, opened, as the version of their instant keeps them, without those that are absent.
 
     One that does not open was set aside when it came.
     """
-    return [timeline.receive(one) for one in open_all(opens, facts)]
+    counted = [one for one in facts if counts(one, identity)]
+    return [timeline.receive(one) for one in open_all(opens, counted)]
 
 
 def stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:
@@ -208,12 +211,18 @@ def stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:
     account.state.identity = replace(identity, kept=(*identity.kept, *map(encode_fact, facts)))
 
 
-def _explain(decision: Decision, *, merged: str | None = None, unmerged: str | None = None) -> Decision:
-    """Return a decision with the merge or unmerge as a cause of its change, unless time alone caused it."""
+def explain(
+    decision: Decision,
+    *,
+    merged: str | None = None,
+    unmerged: str | None = None,
+    forgotten: Literal["person"] | None = None,
+) -> Decision:
+    """Return a decision with the operation as a cause of its change, unless time alone caused it."""
     change = decision.change
     if change is None or change.cause.deadline is not None:
         return decision
-    cause = replace(change.cause, merged=merged, unmerged=unmerged)
+    cause = replace(change.cause, merged=merged, unmerged=unmerged, forgotten=forgotten)
     return Decision(replace(change, cause=cause), decision.gate_change)
 
 
