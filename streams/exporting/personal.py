@@ -14,8 +14,8 @@ from resegment.agents.dead_letters import read_dead_letter
 from resegment.routing.describe import describe_routing
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.outcomes.ledger import decode_ledger
-from resegment.schemas.privacy.envelope import Tampered
 from resegment.schemas.privacy.facts import keys_of, open_fact
+from resegment.schemas.privacy.opening import open_all
 from resegment.schemas.times import format_instant
 from resegment.state.keys.keyring import Keyring
 from resegment.state.redis.reader import PrefixReader
@@ -73,7 +73,9 @@ async def export_personal(prefix: ExportedPrefix, wanted: Wanted, now: int) -> F
             before = len(wanted.mentions.spellings)
             async for fact in read_facts(prefix, wanted):
                 wanted.mentions.link(fact)
-    facts = [_tell(one) async for one in read_facts(prefix, wanted) if wanted.takes(one.account, _tell(one))]
+    facts = [
+        told async for one in read_facts(prefix, wanted) if wanted.takes(one.account, told := _tell(one))
+    ]
     changes = await _messages(prefix, prefix.topics.segment_changes, wanted)
     commands = await _messages(prefix, prefix.topics.workflow_commands, wanted)
     letters = await _letters(prefix, prefix.topics.dead_letters, wanted)
@@ -131,15 +133,7 @@ def _decode(records: Sequence[Record]) -> Iterator[Fact]:
 
 async def _open(ring: Keyring, facts: Sequence[Fact]) -> Sequence[Fact]:
     keys = await ring.prepare({key for one in facts for key in keys_of(one)})
-    opened = []
-    for fact in facts:
-        try:
-            found = open_fact(fact, keys)
-        except Tampered:  # it was set aside when it came
-            continue
-        if found is not None:
-            opened.append(found)
-    return opened
+    return open_all(lambda fact: open_fact(fact, keys), facts)
 
 
 async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> list[Found]:

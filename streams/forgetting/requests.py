@@ -12,15 +12,13 @@ from msgspec.structs import replace
 from resegment.errors import UserError
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.identities.records import Forget, Lift
+from resegment.schemas.privacy.names import NOBODY
 from resegment.state.keys.keyring import Keyring
 from resegment.streams.forgetting.forgetting import destroy_keys
 from resegment.streams.forgetting.pending import PendingForget, keep_pending, new_pending
 from resegment.streams.identities.log import reading_identities, write_identity
 from resegment.streams.identities.requests import Connection
 from resegment.streams.kafka.topic_reader import TopicReader
-
-NOBODY = "?"
-"""The account of dead letters of which no account could be read."""
 
 
 class ForgetRefused(UserError):

@@ -105,13 +105,9 @@ def rotate(servers: ServerOptions = DEFAULT_SERVERS) -> None:
     """
     from resegment.console.counts import count
     from resegment.console.terminal import print_note
-    from resegment.state.keys.rotation import Rotated
     from resegment.state.keys.rotation import rotate as wrap_again
 
-    async def wrap(store: KeyStore, operator: OperatorKey, prefix: str) -> Rotated:
-        return await wrap_again(store, operator, prefix)
-
-    done = _with_store(servers, wrap)
+    done = _with_store(servers, wrap_again)
     print_note(
         f"{count(done.wrapped, 'key')} wrapped again, {done.already:,} were already. Take the older key out of RESEGMENT_KEY."
     )

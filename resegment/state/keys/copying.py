@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resegment.errors import UserError
 from resegment.state.keys.records import KeyRecord
-from resegment.state.keys.store import KeyStore, KeyStoreMissing
+from resegment.state.keys.store import KeyStore, require_secret
 
 TOGETHER = 1000
 
@@ -26,9 +26,7 @@ async def copy_keys(old: KeyStore, new: KeyStore, prefix: str) -> int:
     destroyed in the other: delete the old prefix with its keys once the new one is in use. Raises KeysThere,
     KeyStoreMissing and KeyStoreUnavailable.
     """
-    secret = await old.read_secret()
-    if secret is None:
-        raise KeyStoreMissing(old.address, prefix)
+    secret = await require_secret(old, prefix)
     await new.init()
     await new.check()
     if await new.keep_secret(secret) != secret:

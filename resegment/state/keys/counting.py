@@ -7,7 +7,7 @@ from typing import NamedTuple
 from resegment.schemas.privacy.names import key_id
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.keyring import LABEL
-from resegment.state.keys.store import KeyStore, KeyStoreMissing
+from resegment.state.keys.store import KeyStore, require_secret
 
 
 class KeyCounts(NamedTuple):
@@ -25,9 +25,7 @@ class KeyCounts(NamedTuple):
 
 async def count_keys(store: KeyStore, operator: OperatorKey, prefix: str) -> KeyCounts:
     """Count the keys of a prefix. Raises KeyStoreMissing, BadOperatorKey and KeyStoreUnavailable."""
-    secret = await store.read_secret()
-    if secret is None:
-        raise KeyStoreMissing(store.address, prefix)
+    secret = await require_secret(store, prefix)
     operator.unwrap(secret.encode(), LABEL)
     seen: set[str] = set()
     live = destroyed = forgotten = older = 0

@@ -25,7 +25,7 @@ from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, spli
 from resegment.schemas.privacy.opening import OpenFact
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.records import KeyRecord
-from resegment.state.keys.store import KeyStore, KeyStoreLost, KeyStoreMissing, NewVersion
+from resegment.state.keys.store import KeyStore, KeyStoreLost, NewVersion, require_secret
 
 TTL: Final = 10.0
 """Seconds that a key, or that there is none, is taken from memory."""
@@ -364,10 +364,7 @@ async def open_keyring(store: KeyStore, operator: OperatorKey, prefix: str) -> K
     Raises KeyStoreMissing, KeyStoreNotDurable, BadOperatorKey and KeyStoreUnavailable.
     """
     await store.check()
-    secret = await store.read_secret()
-    if secret is None:
-        raise KeyStoreMissing(store.address, prefix)
-    return Keyring(store, operator, _name_keys(operator, secret))
+    return Keyring(store, operator, _name_keys(operator, await require_secret(store, prefix)))
 
 
 def _name_keys(operator: OperatorKey, secret: str) -> KeyNames:

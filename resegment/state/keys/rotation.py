@@ -7,7 +7,7 @@ from typing import NamedTuple
 from resegment.schemas.privacy.names import key_id
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.keyring import LABEL
-from resegment.state.keys.store import KeyStore, KeyStoreMissing
+from resegment.state.keys.store import KeyStore, require_secret
 
 
 class Rotated(NamedTuple):
@@ -28,9 +28,7 @@ async def rotate(store: KeyStore, operator: OperatorKey, prefix: str) -> Rotated
     Data keys and their ids stay as they are, so nothing that they sealed is touched. Raises BadOperatorKey where none of
     the keys opens something, and KeyStoreUnavailable.
     """
-    secret = await store.read_secret()
-    if secret is None:
-        raise KeyStoreMissing(store.address, prefix)
+    secret = await require_secret(store, prefix)
     operator.unwrap(secret.encode(), LABEL)
     wrapped = already = 0
     async for name, record in store.scan():

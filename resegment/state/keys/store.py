@@ -119,3 +119,11 @@ class KeyStore(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
+
+
+async def require_secret(store: KeyStore, prefix: str) -> str:
+    """Return the wrapped secret of a prefix that has keys. Raises KeyStoreMissing and KeyStoreUnavailable."""
+    secret = await store.read_secret()
+    if secret is None:
+        raise KeyStoreMissing(store.address, prefix)
+    return secret

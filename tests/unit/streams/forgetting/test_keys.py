@@ -10,11 +10,12 @@ from resegment.identity.merges import Identities, Operation
 from resegment.schemas.fact import Fact
 from resegment.schemas.identities.records import Forget, encode_identity_record
 from resegment.schemas.privacy.fields import normalize_person
+from resegment.schemas.privacy.names import NOBODY
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.rotation import rotate
 from resegment.streams.forgetting.forgetting import Forgetting, KeysNeeded, destroy_keys
 from resegment.streams.forgetting.pending import PendingForget, keep_pending, new_pending, read_pending
-from resegment.streams.forgetting.requests import NOBODY, name_persons
+from resegment.streams.forgetting.requests import name_persons
 from tests.builders import facts_of
 from tests.oracle.cases import day, funding
 from tests.sealing import new_keyring, seal_all
