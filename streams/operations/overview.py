@@ -42,7 +42,7 @@ from resegment.streams.operations.routing_status import (
 )
 from resegment.streams.outcomes.counts import Credits, read_credits
 from resegment.streams.partition_marks import find_rebuilding, find_waiting
-from resegment.streams.reports.pace import describe_pace
+from resegment.streams.reports.pace import describe_pace, look_at_backlog, look_at_stages
 from resegment.streams.spot_checks import (
     SpotCheck,
     describe_spot_checks,
@@ -325,7 +325,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             for one in overview.workers
         ],
         "lag": overview.lag,
-        **describe_pace(overview.workers),
+        **describe_pace(look_at_backlog(overview.workers), look_at_stages(overview.workers)),
         "partitions": [
             {
                 "partition": one.number,

@@ -335,9 +335,8 @@ def find_quantile(share: float, bounds: Sequence[float], counts: Sequence[int]) 
     return None
 
 
-def describe_pace(workers: Sequence[WorkerLook]) -> dict[str, Any]:
+def describe_pace(backlog: BacklogLook, stages: StagesLook) -> dict[str, Any]:
     """Return the backlog and the stages as plain JSON data, instants in RFC 3339, lengths in seconds."""
-    backlog, stages = look_at_backlog(workers), look_at_stages(workers)
     return {
         "backlog": {
             "records": backlog.waiting,

@@ -18,6 +18,7 @@ from resegment.console.facts import spell_fields
 from resegment.console.outcomes.account_view import REASONS
 from resegment.http.console.pages.changes import tell_why
 from resegment.http.console.pages.segments import member_table, read_member_filter
+from resegment.http.console.pages.shadow import describe_shadowed, explain_shadowed, find_current
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.table import Column, Table
 from resegment.http.console.times import read_instant, spell_local
@@ -34,7 +35,7 @@ from resegment.schemas.times import format_instant
 from resegment.segmentation.inspection.briefs import Brief, describe_brief, write_brief
 from resegment.segmentation.inspection.explain import describe_explanation
 from resegment.segmentation.inspection.explain import explain as find_reasons
-from resegment.segmentation.inspection.explanation import Explanation, SegmentStatus
+from resegment.segmentation.inspection.explanation import Explanation
 from resegment.segmentation.inspection.next_change import find_gate_end
 from resegment.segmentation.inspection.since import ChangedTest, compare_tests
 from resegment.segmentation.language.gates import suppression_gate
@@ -48,7 +49,6 @@ from resegment.streams.live.queries import (
     find_commands,
     find_span,
 )
-from resegment.streams.live.shadow import ShadowedAccount
 
 router: Final = APIRouter()
 
@@ -137,6 +137,7 @@ async def show_account(view: View, name: str) -> Response:
     standing = find_standing(found.routing, sent, at or 0) if is_past else None
     stop = _find_stop(found, routing, (await view.prefix.registry()).current.policy)
     shadow = None if at is not None else await view.prefix.shadowed_account(name, found.at)
+    under_shadow = None if shadow is None else explain_shadowed(shadow)
     higher = [one for one in explanation.segments if one.role == "higher"]
     company = await view.prefix.find(partial(find_name_of, account=name))
     tables: list[Table[Any]] = [_timeline(view, events, view.tell_span(span.begin, span.end))]
@@ -153,7 +154,9 @@ async def show_account(view: View, name: str) -> Response:
             "stopped_by": None if stop is None else stop.describe(),
             "routing_then": None if standing is None else standing.describe(),
             "credit": _describe_credit(dataset),
-            "shadow": None if shadow is None else _describe_shadow(shadow, explanation.segment),
+            "shadow": None
+            if shadow is None
+            else describe_shadowed(shadow, under_shadow, explanation.segment),
             "brief": None if brief is None else describe_brief(brief),
         },
         account=name,
@@ -164,7 +167,7 @@ async def show_account(view: View, name: str) -> Response:
         local=spell_local(found.at, view.zone),
         is_future=found.at > found.now,
         explanation=explanation,
-        current=next((one for one in explanation.segments if one.role == "current"), None),
+        current=find_current(explanation),
         higher=higher,
         routing=None if routing is None else words_of(routing, stop),
         stop=stop,
@@ -172,7 +175,7 @@ async def show_account(view: View, name: str) -> Response:
         then=None if standing is None else tell_standing(standing),
         credit=_tell_credit(dataset),
         shadow=shadow,
-        under_shadow=None if shadow is None or shadow.account is None else _explain_shadow(shadow),
+        under_shadow=None if under_shadow is None else (under_shadow, find_current(under_shadow)),
         brief=brief,
         fields=spell_fields,
         kinds=sorted({one.what for one in events}),
@@ -206,21 +209,6 @@ def _since(view: Viewing, changed: list[ChangedTest]) -> Table[ChangedTest]:
 def _tell_facts(row: ChangedTest) -> str | None:
     told = [f"{one['kind']} of {one['time']} from {one['source']}, id {one['id']}" for one in row.facts]
     return "; ".join(told) or None
-
-
-def _explain_shadow(shadow: ShadowedAccount) -> tuple[Explanation, SegmentStatus | None]:
-    """Return why the account is where the shadow has it."""
-    assert shadow.account is not None
-    told = find_reasons(shadow.engine, shadow.account, shadow.at)
-    return told, next((one for one in told.segments if one.role == "current"), None)
-
-
-def _describe_shadow(shadow: ShadowedAccount, segment: str | None) -> dict[str, Any]:
-    about = {"version": shadow.version, "judged": shadow.account is not None}
-    if shadow.account is None:
-        return about
-    told, _ = _explain_shadow(shadow)
-    return {**about, "moves": shadow.moves(segment), "behind": shadow.behind, **describe_explanation(told)}
 
 
 def _brief_of(found: AccountView) -> Brief | None:

@@ -45,8 +45,9 @@ async def show_dead_letters(view: View) -> Response:
     """Show the newest dead letters: by default those that were not sent again."""
     found = await view.operations.letters.look()
     wanted = LetterFilter.read(view.request.query_params)
-    chosen = await _choose(view, found, wanted)
-    choices = await _count_choices(view, found, wanted)
+    letters = await _find_sources(found)
+    chosen = await asyncio.to_thread(wanted.choose, letters, view.zone)
+    choices = await asyncio.to_thread(wanted.count_choices, letters, view.zone)
     return view.respond(
         "dead_letters.html",
         title="Dead letters",
@@ -81,24 +82,9 @@ async def show_dead_letters(view: View) -> Response:
     )
 
 
-async def _choose(view: Viewing, found: DeadLetters, wanted: LetterFilter) -> list[SourcedLetter]:
-    """Return the letters that are wanted, chosen beside other requests: they may be many, and large."""
-
-    def choose() -> list[SourcedLetter]:
-        return wanted.choose(find_sources(list(found.letters.values())), view.zone)
-
-    return await asyncio.to_thread(choose)
-
-
-async def _count_choices(
-    view: Viewing, found: DeadLetters, wanted: LetterFilter
-) -> dict[str, dict[str, int]]:
-    """Return how many letters each choice of the filter would show."""
-
-    def counted() -> dict[str, dict[str, int]]:
-        return wanted.count_choices(find_sources(list(found.letters.values())), view.zone)
-
-    return await asyncio.to_thread(counted)
+async def _find_sources(found: DeadLetters) -> list[SourcedLetter]:
+    """Return all letters with their sources, read beside other requests: they may be many, and large."""
+    return await asyncio.to_thread(find_sources, list(found.letters.values()))
 
 
 def _find_again(view: Viewing) -> str | None:
@@ -115,19 +101,19 @@ def _find_again(view: Viewing) -> str | None:
 async def show_dead_letter(view: View, id: str = "") -> Response:  # noqa: A002  # the name in the URL
     """Show one dead letter with the bytes and headers that it came with."""
     letter = await _find(view, id)
-    text = _read_text(letter.original)
+    text, shown, headers = _read_text(letter.original), _show(letter.original), _headers(letter)
     editable = view.operations.letters.is_editable(letter) and text is not None and len(text) <= EDITED
     return view.respond(
         "dead_letter.html",
         title=f"Dead letter {letter.id}",
-        data={**letter.describe(), "headers": _headers(letter)},
+        data={**letter.describe(), "headers": headers},
         letter=letter,
         source=source_of(letter),
         about={name: letter.about.get(name) for name in _ABOUT if letter.about.get(name) not in (None, "")},
-        headers=_headers(letter),
+        headers=headers,
         retried=_retried(letter),
-        shown=_show(letter.original)[:SHOWN],
-        cut=len(_show(letter.original)) > SHOWN,
+        shown=shown[:SHOWN],
+        cut=len(shown) > SHOWN,
         text=text if editable and view.user.may("dead-letters") else None,
         may=view.user.may("dead-letters"),
     )
@@ -148,7 +134,8 @@ async def retry_dead_letters(view: View) -> Response:
     form = await read_form(view)
     wanted = LetterFilter.read({name: values[0] for name, values in form.items()})
     if "every" in form:
-        chosen = await _choose(view, await letters.look(), replace(wanted, again=""))
+        every = await _find_sources(await letters.look())
+        chosen = await asyncio.to_thread(replace(wanted, again="").choose, every, view.zone)
         ids = [one.letter.id for one in chosen if one.letter.is_whole][-AT_ONCE:]
     else:
         ids = form.get("id", [])

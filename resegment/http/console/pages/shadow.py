@@ -13,9 +13,11 @@ from resegment.console.planning.sankey import draw_sankey
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import format_instant
+from resegment.segmentation.inspection.explain import describe_explanation, explain
+from resegment.segmentation.inspection.explanation import Explanation, SegmentStatus
 from resegment.segmentation.planning.plan import Move, PlannedFlow, Sample, SegmentSize
 from resegment.segmentation.planning.shadow import ShadowReport
-from resegment.streams.live.shadow import ShadowLook
+from resegment.streams.live.shadow import ShadowedAccount, ShadowLook
 
 router: Final = APIRouter()
 PATH: Final = "/versions/shadow"
@@ -185,3 +187,23 @@ def link_shadow(view: Viewing, version: int | None) -> Any:
     return Markup(
         '<p class="muted">Version {} is judged beside it as a shadow: <a href="{}">what it would change</a>.</p>'
     ).format(version, view.url(PATH))
+
+
+def explain_shadowed(shadow: ShadowedAccount) -> Explanation | None:
+    """Return why an account is where the shadow has it; None where it has not judged it yet."""
+    return None if shadow.account is None else explain(shadow.engine, shadow.account, shadow.at)
+
+
+def describe_shadowed(
+    shadow: ShadowedAccount, told: Explanation | None, segment: str | None
+) -> dict[str, Any]:
+    """Return an account under the shadow as plain JSON data; `segment` is that of the version in force."""
+    about = {"version": shadow.version, "judged": told is not None}
+    if told is None:
+        return about
+    return {**about, "moves": shadow.moves(segment), "behind": shadow.behind, **describe_explanation(told)}
+
+
+def find_current(explanation: Explanation) -> SegmentStatus | None:
+    """Return the status of the segment that the account is in; None where the version has no such segment."""
+    return next((one for one in explanation.segments if one.role == "current"), None)

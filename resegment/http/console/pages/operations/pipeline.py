@@ -65,6 +65,7 @@ async def show_pipeline(view: View) -> Response:
     """Show what waits where, how long each stage takes, who works, and what spot checks found."""
     look = await view.prefix.overview()
     backlog, stages = look_at_backlog(look.workers), look_at_stages(look.workers)
+    checks = _check_rows(look)
     undecided = backlog.of(
         {one.topic for one in backlog.places if waits_for(one.topic, look) == "a decision"}
     )
@@ -77,11 +78,11 @@ async def show_pipeline(view: View) -> Response:
             _stages(view, stages),
             _partitions(view, look),
             _workers(view, look),
-            _checks(view, look),
+            _checks(view, checks),
             _differing(view, look),
         ],
         data={
-            **describe_pace(look.workers),
+            **describe_pace(backlog, stages),
             "undecided": undecided.waiting,
             "spot_check": describe_spot_checks(look.spot_checks),
         },
@@ -92,7 +93,7 @@ async def show_pipeline(view: View) -> Response:
         stages=stages,
         chart=_chart(backlog),
         problems=[*find_differences(look.spot_checks), *find_blocked(look.spot_checks)],
-        checks=tell_checks(_check_rows(look), _owned(look)),
+        checks=tell_checks(checks, _owned(look)),
     )
 
 
@@ -266,7 +267,7 @@ def _check_rows(look: Overview) -> list[CheckRow]:
     ]
 
 
-def _checks(view: Viewing, look: Overview) -> Table[CheckRow]:
+def _checks(view: Viewing, rows: Sequence[CheckRow]) -> Table[CheckRow]:
     columns: list[Column[CheckRow]] = [
         Column("partition", "Partition", lambda row: row.partition, "number"),
         Column("oldest", "Every account checked since", lambda row: row.oldest, "instant"),
@@ -280,7 +281,7 @@ def _checks(view: Viewing, look: Overview) -> Table[CheckRow]:
         "spot_checks",
         "Spot checks by partition",
         columns,
-        _check_rows(look),
+        rows,
         sort="partition",
         note="Checked counts the accounts that the worker of the partition has compared since it started.",
         empty="Nothing was checked yet.",
