@@ -17,10 +17,10 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.planning.shadow import ShadowReport
 from resegment.segmentation.versions.era import effective_moves
 from resegment.state.redis.reader import PrefixReader
-from resegment.streams.ahead import look_for_ahead_records
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.connection import LiveConnection
-from resegment.streams.operations.planning import Count, PlannedPrefix
+from resegment.streams.live.planning import read_planned
+from resegment.streams.operations.planning import Count
 from resegment.streams.operations.shadow import compare_shadow, find_shadow
 from resegment.streams.prefix import read_prefix
 from resegment.streams.recovery.point_in_time import last_touched
@@ -175,20 +175,8 @@ async def compare_live(
     connection: LiveConnection, registry: DefinitionRegistry, count: Count
 ) -> ShadowReport:
     """Compare the shadow of a running prefix. Raises as `compare_shadow`."""
-    one = connection
-    prefix = PlannedPrefix(
-        client=one.client,
-        reader=one.reader,
-        registry=registry,
-        held=await read_prefix(one.client, one.prefix),
-        topics=one.topics,
-        bootstrap=one.bootstrap,
-        security=one.security,
-        ahead=await look_for_ahead_records(one.client, one.prefix, one.clock, one.tolerance),
-        facts_per_test=one.facts_per_test,
-        forks=False,
-    )
-    return await compare_shadow(prefix, count)
+    held = await read_prefix(connection.client, connection.prefix)
+    return await compare_shadow(await read_planned(connection, registry, held), count)
 
 
 async def look_up_shadowed(

@@ -17,10 +17,10 @@ from resegment.segmentation.definition import Content, Definition
 from resegment.segmentation.planning.outcome import Outcome
 from resegment.segmentation.planning.plan import Plan
 from resegment.segmentation.planning.refusals import check_hash
-from resegment.streams.ahead import look_for_ahead_records
 from resegment.streams.definitions.applying.requests import Applied, ApplyConnection
 from resegment.streams.definitions.content import compile_content
 from resegment.streams.definitions.starting import NoVersion, read_registry
+from resegment.streams.live.planning import read_planned
 from resegment.streams.operations.planning import PlannedPrefix, Wish
 from resegment.streams.operations.switching.carrying import Order, carry_out, describe_order, describe_result
 from resegment.streams.operations.switching.intents import Intent, intend_rollback, intend_saved, plan_wish
@@ -247,18 +247,7 @@ class LiveVersions:
             facts_per_test=one.facts_per_test,
             keys=None if one.keys is None else one.keys.facts,
         )
-        return PlannedPrefix(
-            client=one.client,
-            reader=one.reader,
-            registry=registry,
-            held=held,
-            topics=one.topics,
-            bootstrap=one.bootstrap,
-            security=one.security,
-            ahead=await look_for_ahead_records(one.client, one.prefix, one.clock, one.tolerance),
-            facts_per_test=one.facts_per_test,
-            forks=False,
-        )
+        return await read_planned(one, registry, held)
 
 
 def _refuse(prefix: str) -> NoReturn:
