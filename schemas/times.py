@@ -93,6 +93,15 @@ def format_instant(ms: int) -> str:
     return f"{_format_day(day)}T{_MINUTES[minute]}{_SECONDS[second]}{_MILLIS[millis]}"
 
 
+def format_second(ms: int) -> str:
+    """Return the second that an instant is in, as RFC 3339 in UTC.
+
+    >>> format_second(1_700_000_000_999)
+    '2023-11-14T22:13:20Z'
+    """
+    return format_instant(ms // 1000 * 1000)
+
+
 @lru_cache(maxsize=4096)
 def _format_day(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).date().isoformat()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, get_args
 from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import AFTER_LOST, BY_DEFINITION
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
-from resegment.schemas.times import format_instant, parse_instant
+from resegment.schemas.times import format_instant, format_second, parse_instant
 
 DECISIONS: Final[tuple[RoutingDecision, ...]] = tuple(
     one for one in get_args(RoutingDecision) if one != "none"
@@ -134,7 +134,7 @@ def words_of(state: RoutedState, stop: Stop | None = None) -> str:
         return "not enrolled: it is in no segment yet"
     if state.decision == "enrolled" and state.enrollment is not None:
         return _tell_enrollment(state.enrollment, queued=queued)
-    since = f"since {_moment(state.since)}"
+    since = f"since {format_second(state.since)}"
     if state.decision == "waiting":
         meanwhile = (
             ""
@@ -202,14 +202,14 @@ def since_of(state: RoutedState) -> int | None:
 
 
 def _tell_enrollment(enrollment: Enrollment, *, queued: bool) -> str:
-    parts = [f"enrolled in {enrollment.workflow} since {_moment(enrollment.at)}"]
+    parts = [f"enrolled in {enrollment.workflow} since {format_second(enrollment.at)}"]
     team = f" of {enrollment.team}" if enrollment.team not in (None, enrollment.owner) else ""
     if enrollment.owner is not None:
         parts.append(f"{'in the queue' if queued else 'owner'} {enrollment.owner}{team}")
     if enrollment.answer == "accepted":
         parts.append("accepted")
     elif enrollment.accept_by is not None:
-        by = _moment(enrollment.accept_by)
+        by = format_second(enrollment.accept_by)
         parts.append(
             f"not accepted by {by}: escalated" if enrollment.answer == "escalated" else f"accept by {by}"
         )
@@ -247,7 +247,3 @@ def _tell_quiet(why: str, segment: str) -> str:
     if mode == "none":
         return f"routing was none when it entered {segment}"
     return f"{segment} is its first segment and routing was {mode}"
-
-
-def _moment(ms: int) -> str:
-    return format_instant(ms // 1000 * 1000)

@@ -24,7 +24,7 @@ from resegment.schemas.assignment import Assign, Candidate, Join, Shift
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
 from resegment.schemas.sources.silence import Silences, find_silent
-from resegment.schemas.times import format_instant, parse_duration
+from resegment.schemas.times import format_second, parse_duration
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.gates import suppression_gate
 from resegment.segmentation.plays.rendering import render_play
@@ -96,7 +96,7 @@ class Policy:
             return None
         name, silence = silent
         kinds = " and ".join(sorted({*target.absent} & {*silence.kinds}))
-        since = format_instant(silence.since // 1000 * 1000)
+        since = format_second(silence.since)
         return "held", f"it rests on the absence of {kinds} events, and {name} is silent since {since}"
 
     @property

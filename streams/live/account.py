@@ -9,7 +9,7 @@ from resegment.errors import RefusedEvent, UserError
 from resegment.identity.aliases import file_aliases, resolve_account
 from resegment.identity.names import Unresolved, read_name
 from resegment.schemas.routing import RoutedState
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_second
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.streams.ahead import look_for_ahead_records
@@ -23,7 +23,7 @@ class UnknownAccount(UserError):
     """Nothing is known about an account at a time (ms); `at` is None for now."""
 
     def __init__(self, account: str, at: int | None = None) -> None:
-        when = "" if at is None else f" on {format_instant(at // 1000 * 1000)}"
+        when = "" if at is None else f" on {format_second(at)}"
         super().__init__(
             f"nothing is known about {account[:200]}{when}",
             remedy="Check the spelling, or look for a part of the name."

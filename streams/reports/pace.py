@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from prometheus_client import Histogram
 
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, format_second
 
 if TYPE_CHECKING:
     from resegment.streams.heartbeat import WorkerLook
@@ -264,7 +264,7 @@ def tell_trend(backlog: BacklogLook) -> str:
     """Say whether a backlog grows or shrinks, and since when that is known; instants are in RFC 3339."""
     if backlog.trend is None or backlog.compared is None or backlog.before is None:
         return "whether that grows is known once all workers have run for a minute"
-    at = format_instant(backlog.compared // 1000 * 1000)
+    at = format_second(backlog.compared)
     if backlog.trend == "none":
         return f"nothing waited at {at} either"
     word = "about the same" if backlog.trend == "steady" else backlog.trend

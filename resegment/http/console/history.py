@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from resegment.schemas.times import format_instant, parse_duration
+from resegment.schemas.times import format_instant, format_second, parse_duration
 
 HOUR: Final = 3_600_000
 SPANS: Final = ("24h", "7d", "30d", "90d", "all")
@@ -39,7 +39,7 @@ class Window:
 
     def tell(self) -> str:
         """Say which time is shown; instants are in RFC 3339."""
-        return f"from {format_instant(self.since)} to {format_instant(self.until // 1000 * 1000)}"
+        return f"from {format_instant(self.since)} to {format_second(self.until)}"
 
 
 def choose_window(name: str | None, *, begin: int | None, now: int, replayed: bool) -> Window:

@@ -9,7 +9,7 @@ from resegment.routing.commands import tell_reason
 from resegment.routing.describe import MEANINGS
 from resegment.schemas.logs.decision_log import MOST, LoggedDecision
 from resegment.schemas.routing import RoutedState
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, format_second
 
 SENT_WITHIN: Final = 600_000
 """Milliseconds between a decision and its command, beyond which they are not taken to belong together."""
@@ -118,7 +118,7 @@ def tell_standing(one: PastStanding) -> str:
     decision = one.decision
     if one.workflow is not None and one.since is not None:
         owner = "" if one.owner is None else f", owner {one.owner}"
-        told = f"enrolled in {one.workflow} since {_moment(one.since)}{owner}"
+        told = f"enrolled in {one.workflow} since {format_second(one.since)}{owner}"
         if decision is not None and decision.what == "waiting":
             return f"waiting for {decision.workflow} ({decision.why}); meanwhile {told}"
         return told
@@ -126,12 +126,8 @@ def tell_standing(one: PastStanding) -> str:
         return "no decision of the router is known"
     why = f" ({decision.why})" if decision.why else ""
     if decision.what in _ENDED:
-        return f"in no workflow: {_ENDED[decision.what]} {decision.workflow} on {_moment(decision.at)}{why}"
-    return f"not enrolled: {decision.what}{why}, since {_moment(decision.at)}"
-
-
-def _moment(ms: int) -> str:
-    return format_instant(ms // 1000 * 1000)
+        return f"in no workflow: {_ENDED[decision.what]} {decision.workflow} on {format_second(decision.at)}{why}"
+    return f"not enrolled: {decision.what}{why}, since {format_second(decision.at)}"
 
 
 def received_since(

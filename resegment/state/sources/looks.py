@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_second
 from resegment.state.sources.arrivals import KnownSources
 
 
@@ -37,7 +37,7 @@ def look_at_sources(known: KnownSources) -> list[SourceLook]:
 def tell_silent(looks: Iterable[SourceLook]) -> list[str]:
     """Say of each silent source what waits for it."""
     return [
-        f"the source {one.name} is silent since {_moment(one.silent_since)}: enrollments that rest on the absence of "
+        f"the source {one.name} is silent since {format_second(one.silent_since)}: enrollments that rest on the absence of "
         f"{' or '.join(one.kinds)} events wait until it is back"
         for one in looks
         if one.silent_since is not None
@@ -57,11 +57,7 @@ def describe_source(look: SourceLook) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
         "source": look.name,
-        "last_event": _moment(look.last),
+        "last_event": format_second(look.last),
         "kinds": list(look.kinds),
-        "silent_since": None if look.silent_since is None else _moment(look.silent_since),
+        "silent_since": None if look.silent_since is None else format_second(look.silent_since),
     }
-
-
-def _moment(ms: int) -> str:
-    return format_instant(ms // 1000 * 1000)

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 from fastapi import APIRouter, Response
 
 from resegment.console.counts import count
-from resegment.http.console.charts import draw_line
+from resegment.http.console.charts import MINUTE, draw_line
 from resegment.http.console.history import Window
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_second
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.operations.overview import Overview
@@ -31,7 +31,6 @@ from resegment.streams.spot_checks import describe_spot_checks, find_blocked, fi
 
 router: Final = APIRouter()
 PATH: Final = "/pipeline"
-MINUTE: Final = 60_000
 WAITS_FOR: Final = {
     "signals": "a decision",
     "segment-changes": "the router",
@@ -127,7 +126,7 @@ def tell_checks(rows: Sequence[CheckRow], accounts: Mapping[int, int]) -> str:
             f"{len(through)} of {count(len(numbers), 'partition')} were checked so far; {found}."
         )
     oldest = min(through.values())
-    return f"Every account was compared with the log since {format_instant(oldest // 1000 * 1000)}; {found}."
+    return f"Every account was compared with the log since {format_second(oldest)}; {found}."
 
 
 def _owned(look: Overview) -> dict[int, int]:
@@ -161,9 +160,7 @@ def _backlog(view: Viewing, look: Overview, backlog: BacklogLook) -> Table[Place
         columns,
         shown,
         sort="-waiting",
-        span=""
-        if backlog.compared is None
-        else f"before is at {format_instant(backlog.compared // 1000 * 1000)}",
+        span="" if backlog.compared is None else f"before is at {format_second(backlog.compared)}",
         note=f"Nothing waits in {count(left_out, 'other partition')}." if shown and left_out else "",
         empty="Nothing waits in any partition." if backlog.places else "No worker reports what waits.",
     )
@@ -180,7 +177,7 @@ def _minutes(view: Viewing, backlog: BacklogLook) -> Table[tuple[int, int]]:
         columns,
         list(backlog.series),
         sort="-at",
-        span="" if backlog.since is None else f"figures since {format_instant(backlog.since // 1000 * 1000)}",
+        span="" if backlog.since is None else f"figures since {format_second(backlog.since)}",
         empty="No worker reports what waited.",
     )
 
@@ -196,7 +193,7 @@ def _stages(view: Viewing, stages: StagesLook) -> Table[StageLook]:
         Column("slowest", "Note", lambda row: "slowest" if row is slowest else None),
         Column("batches", "Batches", lambda row: row.batches, "number"),
     ]
-    since = "" if stages.since is None else f"since {format_instant(stages.since // 1000 * 1000)}"
+    since = "" if stages.since is None else f"since {format_second(stages.since)}"
     return view.tables.table(
         "stages",
         "Stages from a signal to its command",

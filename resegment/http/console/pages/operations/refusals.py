@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -142,8 +142,3 @@ def count_by(letters: Iterable[SourcedLetter], name: str) -> dict[str, int]:
     """Return how many letters have each value of a field, the most first."""
     counts: Counter[str] = Counter(value for one in letters if (value := one.field(name)))
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def describe_filter(wanted: LetterFilter) -> dict[str, Any]:
-    """Return the filter as plain JSON data."""
-    return dict(wanted.query())
