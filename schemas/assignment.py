@@ -121,5 +121,18 @@ class Queued(msgspec.Struct, frozen=True):
     eligible: tuple[str, ...]
 
 
+class LineLook(msgspec.Struct, frozen=True):
+    """The line of a team at one moment: the places of keys in it from 0 on, and how many there are in all.
+
+    `granted` is how many accounts the team was granted that day. `settles_at` (ms) is when the line has settled, None if
+    nobody has joined it since it did.
+    """
+
+    places: dict[str, int]
+    of: int
+    granted: int = 0
+    settles_at: int | None = None
+
+
 OwnerRequest = Join | Assign | Release
 OwnerReply = Granted | Waiting | Assigned | None

@@ -16,6 +16,7 @@ from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.names import By
 from resegment.outcomes.measuring.options import MeasureOptions
 from resegment.outcomes.measuring.report import Report
+from resegment.routing.staffing.lines import Turn
 from resegment.schemas.definitions.records import Apply, Discarded, Prepare, Stands
 from resegment.schemas.fact import Fact
 from resegment.schemas.outcomes.ledger import LedgerItem
@@ -66,6 +67,8 @@ class PrefixInMemory:
         self.routing = Routing(definition)
         self.routed: dict[str, RoutedState] = {}
         """What the router has of accounts, where a test says so."""
+        self.turns: dict[str, Turn] = {}
+        """When it is the turn of accounts that wait in a line."""
         self.offset = 0
         self.held: dict[str, str] = {}
         """The record of the prefix."""
@@ -169,8 +172,8 @@ class PrefixInMemory:
         version = self._registry.definitions.version(1)
         stored = account.state.membership.segment
         return AccountView(
-            self.engine, account, wanted, self.at, 1, version.fingerprint, self._routed(name), stored
-        )
+            self.engine, account, wanted, self.at, 1, version.fingerprint, self._routed(name), stored, self.turns.get(name)
+        )  # fmt: skip
 
     def _routed(self, name: str) -> RoutedState | None:
         if name in self.routed:

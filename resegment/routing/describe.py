@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import AFTER_LOST, BY_DEFINITION
+from resegment.routing.staffing.lines import Turn
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant, format_second, parse_instant
 
@@ -25,7 +26,7 @@ MEANINGS: Final[dict[RoutingDecision, str]] = {
     "cooldown": "left the workflow or lost a deal recently, and is in cooldown",
     "capped": "has reached the limit of enrollments over all workflows",
     "held": "held back: it rests on the absence of events whose source is silent",
-    "waiting": "waits for its turn within the limit per day of its team",
+    "waiting": "waits for its turn in the line of its team, which takes only so many accounts a day",
     "enrolled": "in a workflow",
     "rejected": "rejected by its owner",
 }
@@ -47,7 +48,8 @@ ENDS: Final[dict[str, str]] = {
     "suppressed": "when the suppression no longer holds",
     "holdout": "not while it is in this segment",
     "cooldown": "when the cooldown is over",
-    "waiting": "when it is its turn within the limit a day, or when it moves",
+    "waiting": "when it is its turn: each day the team takes the best of its line, up to its limit a day",
+    "settling": "when the line has settled, if no better accounts take the room of today",
     "capped": "when the limit allows another enrollment",
     "held": "when the source is heard again, or `resegment routing enroll` names the account",
     "quiet": f"{_MOVES}, or `resegment routing enroll` enrolls it",
@@ -56,33 +58,48 @@ ENDS: Final[dict[str, str]] = {
     "no-route": _MOVES,
     "queue": "when an owner has room, a shift begins, or somebody returns",
 }
-"""What ends each decision that keeps an account out of its workflow, and a queue."""
+"""What ends each decision that keeps an account out of its workflow, a queue, and the wait until a line has settled."""
 
 
 class Stop(NamedTuple):
-    """What keeps an account from being enrolled, until when (ms; None where no time ends it), and what ends it."""
+    """What keeps an account from being enrolled, until when (ms; None where no time ends it), and what ends it.
+
+    `estimated` says that others may move the time: it is the turn of an account in a line.
+    """
 
     decision: str
     text: str
     until: int | None
     ends: str
+    estimated: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
         until = None if self.until is None else format_instant(self.until)
-        return {"decision": self.decision, "text": self.text, "until": until, "ends": self.ends}
+        return {
+            "decision": self.decision,
+            "text": self.text,
+            "until": until,
+            "ends": self.ends,
+            "estimated": self.estimated,
+        }
 
 
-def find_stop(state: RoutedState) -> Stop | None:
-    """Return what keeps an account out of the workflow of its segment; None where it is in one, or nothing was decided."""
+def find_stop(state: RoutedState, turn: Turn | None = None) -> Stop | None:
+    """Return what keeps an account out of the workflow of its segment; None where it is in one, or nothing was decided.
+
+    `turn` is that of an account that waits in a line: without it, nobody can say how long that takes.
+    """
     if state.decision in ("none", "enrolled"):
         return None
     segment = "its segment" if state.target is None else state.target.segment
     workflow = _goal_of(state) or "a workflow"
     match = _UNTIL.search(state.why)
+    if state.decision == "waiting":
+        ends = ENDS["waiting"] if turn is None or not turn.settles else ENDS["settling"]
+        until = None if turn is None else turn.at
+        return Stop("waiting", _tell_stop(state, segment, workflow), until, ends, until is not None)
     until = parse_instant(match[1]) if match is not None else None
-    if until is None and state.decision == "waiting":
-        until = state.deadline
     return Stop(state.decision, _tell_stop(state, segment, workflow), until, ENDS[state.decision])
 
 

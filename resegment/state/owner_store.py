@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from resegment.schemas.assignment import Offer, OwnerReply, OwnerRequest, Queued, Shift
+from resegment.schemas.assignment import LineLook, Offer, OwnerReply, OwnerRequest, Queued, Shift
 
 DAYS_KEPT: Final = 100
 """The number of latest days for which a team's counters of granted accounts are kept."""
@@ -74,6 +74,10 @@ class OwnerStore(Protocol):
 
     async def line(self, team: str) -> list[str]:
         """Return the keys that wait for a team, the first of the line first."""
+        ...
+
+    async def look_at_line(self, team: str, day: str, key: str | None = None) -> LineLook:
+        """Return the line of a team on a day (YYYY-MM-DD), with the place of each key, or only of one."""
         ...
 
     async def look(self) -> OwnerLoads:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from resegment.errors import RefusedEvent, UserError
 from resegment.identity.aliases import file_aliases, resolve_account
 from resegment.identity.names import Unresolved, read_name
+from resegment.routing.staffing.lines import Turn
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import format_second
 from resegment.segmentation.evaluation.account import Account
@@ -15,6 +16,7 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.streams.ahead import look_for_ahead_records
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.connection import LiveConnection
+from resegment.streams.operations.routing_status import find_turns
 from resegment.streams.prefix import identities_of
 from resegment.streams.recovery.point_in_time import last_touched, rewind
 
@@ -38,7 +40,7 @@ class AccountView:
     """An account advanced to `at` (ms), the engine that evaluated it, and the version that was in force.
 
     `now` is the prefix's own time (ms), `routing` what the router has of it now, with its latest decisions. `stored` is the segment
-    that workers have decided so far.
+    that workers have decided so far. `turn` is when it is its turn, where it waits in the line of a team.
     """
 
     engine: Engine
@@ -49,6 +51,7 @@ class AccountView:
     fingerprint: str
     routing: RoutedState | None
     stored: str | None
+    turn: Turn | None = None
 
 
 def resolve(text: str, held: Mapping[str, str]) -> str | None:
@@ -94,6 +97,14 @@ async def look_up_account(
         raise UnknownAccount(name)
     now = await (reader.clock(partition) if connection.on_facts else reader.now())
     routing = (await reader.routed([name]))[0]
+    turns = await find_turns(
+        connection.client,
+        connection.prefix,
+        [] if routing is None else [routing],
+        registry.current.definition.teams,
+        now,
+    )
+    turn = None if routing is None else turns.get(routing.assignment or "")
     stored, wanted = state.membership.segment, now if at is None else at
     if wanted >= last_touched(state):
         account = timeline.open(name, state)
@@ -117,4 +128,5 @@ async def look_up_account(
         raise UnknownAccount(name, wanted)
     number = registry.definitions.in_force(wanted)
     fingerprint = registry.definitions.version(number).fingerprint
-    return AccountView(timeline.at(wanted).engine, account, wanted, now, number, fingerprint, routing, stored)
+    engine = timeline.at(wanted).engine
+    return AccountView(engine, account, wanted, now, number, fingerprint, routing, stored, turn)

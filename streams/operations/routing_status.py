@@ -12,6 +12,7 @@ from resegment.errors import ResegmentError
 from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import place_again
 from resegment.routing.policy import FIRST_MODE, mode_of
+from resegment.routing.staffing.lines import Turn, find_turn
 from resegment.routing.staffing.past import PastDecision
 from resegment.routing.staffing.working_time import day_of
 from resegment.schemas.routing import Mode, RoutedState
@@ -93,19 +94,31 @@ class RoutingLook:
         return {name: size for name, size in add_sizes(self.partitions).items() if size}
 
 
-async def update_places(client: Redis, prefix: str, states: Iterable[RoutedState]) -> None:
-    """Give accounts that wait the place in the line of their team that they have now. Raises StoreUnavailable."""
-    store, lines = OwnerStore(client, prefix), dict[str, dict[str, int]]()
+async def find_turns(
+    client: Redis, prefix: str, states: Iterable[RoutedState], teams: Mapping[str, Team], now: int
+) -> dict[str, Turn]:
+    """Return when it is the turn of each account that waits in a line, by its key; and say so in the reason of its state.
+
+    `teams` are those of the version in force, `now` (ms) is the prefix's own time. Raises StoreUnavailable.
+    """
+    store, found = OwnerStore(client, prefix), dict[str, Turn]()
+    lines: dict[str, list[RoutedState]] = {}
     for state in states:
         route = None if state.target is None else state.target.route
-        team = None if route is None else route.team
-        if state.decision != "waiting" or team is None:
-            continue
-        if team not in lines:
-            lines[team] = {key: place for place, key in enumerate(await store.line(team))}
-        place = lines[team].get(state.assignment or "")
-        if place is not None:
-            state.why = place_again(state.why, place, len(lines[team]))
+        if state.decision == "waiting" and route is not None and route.team is not None:
+            lines.setdefault(route.team, []).append(state)
+    for name, waiting in lines.items():
+        team = teams.get(name, Team())
+        only = waiting[0].assignment if len(waiting) == 1 else None
+        line = await store.look_at_line(name, day_of(now, team.timezone), only)
+        for state in waiting:
+            turn = find_turn(name, team, line, state.assignment, now)
+            if turn is not None:
+                found[state.assignment or ""] = turn
+                state.why = turn.tell()
+            elif (place := line.places.get(state.assignment or "")) is not None:
+                state.why = place_again(state.why, place, line.of)
+    return found
 
 
 def find_teams(definitions: Definitions | None) -> Mapping[str, Team]:

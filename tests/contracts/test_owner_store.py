@@ -24,6 +24,7 @@ from resegment.schemas.assignment import (
     Candidate,
     Granted,
     Join,
+    LineLook,
     Offer,
     OwnerReply,
     OwnerRequest,
@@ -258,6 +259,22 @@ async def test_the_best_of_those_present_when_the_line_has_settled_are_granted(s
     after = await settle_all(store, *asks, at=61_000)
     assert after[4:] == [granted(2, 6, 61_000), granted(1, 6, 61_000)]
     assert after[:4] == [Waiting(3, 4), Waiting(2, 4), Waiting(1, 4), Waiting(0, 4)]
+
+
+async def test_a_look_at_a_line_has_places_grants_of_the_day_and_when_it_has_settled(
+    store: OwnerStore,
+) -> None:
+    assert await store.look_at_line("sales", TODAY) == LineLook({}, 0)
+    await settle_all(store, *(join(key, 2, value, settle=60_000) for value, key in enumerate("abcd")), at=5)
+    settling = LineLook({"a": 0, "b": 1, "c": 2, "d": 3}, 4, 0, 60_005)
+    assert await store.look_at_line("sales", TODAY) == settling
+    assert await store.look_at_line("sales", TODAY, "c") == LineLook({"c": 2}, 4, 0, 60_005)
+    await settle(store, join("d", 2, 3, settle=60_000), 60_005)
+    assert await store.look_at_line("sales", TODAY) == LineLook({"c": 0, "d": 1}, 2, 2)
+    assert await store.look_at_line("sales", TOMORROW, "d") == LineLook({"d": 1}, 2)
+    for gone in ("a", "never", ""):
+        assert await store.look_at_line("sales", TODAY, gone) == LineLook({}, 2, 2)
+    assert await store.look_at_line("others", TODAY, "c") == LineLook({}, 0)
 
 
 async def test_each_newcomer_extends_the_window_up_to_ten_minutes(store: OwnerStore) -> None:
@@ -638,6 +655,7 @@ async def test_both_stores_answer_alike_however_asks_are_bundled(redis_url: str,
         assert await stored.look() == await twin.look()
         for team in ("one", "two"):
             assert await stored.line(team) == await twin.line(team)
+            assert await stored.look_at_line(team, TODAY) == await twin.look_at_line(team, TODAY)
         shifts = [
             Shift(team, (Candidate("ann", capacity=1), Candidate("dan")), 5, "2026-03-03")
             for team in ("one", "two")
@@ -756,6 +774,7 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
         asked: Sequence[Any] = (
             store.settle([Release(key="a")]), store.look(), store.leave("a"), store.come_back("a"),
             store.recount({}, ()), store.offer([]), store.line("a"),
+            store.look_at_line("a", TODAY), store.look_at_line("a", TODAY, "b"),
         )  # fmt: skip
         for one in asked:
             with pytest.raises(StoreUnavailable):

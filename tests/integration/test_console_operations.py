@@ -335,7 +335,11 @@ async def test_the_pipeline_tells_what_waits_and_how_long_stages_take(place: Pla
             told = (await browser.get("/pipeline?format=json")).json()
             stages = {row["stage"] for row in told["tables"]["stages"]["rows"]}
             backlog = told["backlog"]
-            if {"intake", "segmenter", "relay", "router"} <= stages and backlog["trend"] and not backlog["records"]:
+            if (
+                {"intake", "segmenter", "relay", "router"} <= stages
+                and backlog["trend"]
+                and not backlog["records"]
+            ):
                 break
             await asyncio.sleep(0.2)
         head = await browser.head("/pipeline")

@@ -132,6 +132,7 @@ async def _look_up_live(
     from resegment.cli.past.looking import view_log
     from resegment.console.terminal import print_note
     from resegment.sources.segments import load_definition
+    from resegment.streams.operations.routing_status import find_turns
     from resegment.streams.recovery.point_in_time import last_touched, rewind
 
     async with open_session(servers, segments=segments) as session:
@@ -153,6 +154,10 @@ async def _look_up_live(
         (state,) = await session.reader.states([name])
         now = await (session.reader.clock(partition) if session.on_facts else session.reader.now())
         routing = (await session.reader.routed([name]))[0] if at is None else None
+        if routing is not None:
+            await find_turns(
+                session.client, session.prefix, [routing], registry.current.definition.teams, now
+            )
         at = now if at is None else at
         if state is None:
             raise UnknownAccount(

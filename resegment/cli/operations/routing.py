@@ -249,7 +249,7 @@ def list_accounts(
     from resegment.console.operations.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.routing.describe import describe_routing, since_of
-    from resegment.streams.operations.routing_status import update_places
+    from resegment.streams.operations.routing_status import find_turns
 
     wanted = read_accounts(names)
     decisions = {one.value for one in decision or Decision}
@@ -271,7 +271,10 @@ def list_accounts(
             and (since is None or (since_of(state) or 0) >= since)
         ]
         shown = arrange(chosen, limit)
-        await update_places(session.client, session.prefix, (state for _, state in shown))
+        if any(state.decision == "waiting" for _, state in shown):
+            teams = (await session.load_registry()).current.definition.teams
+            states = (state for _, state in shown)
+            await find_turns(session.client, session.prefix, states, teams, await session.now())
         if as_json:
             described = ({"account": name, **describe_routing(state)} for name, state in shown)
             write_json_lines(sys.stdout.buffer, described)

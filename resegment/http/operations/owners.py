@@ -55,7 +55,7 @@ class Owners(Protocol):
         """Return each team with its members."""
         ...
 
-    async def queue(self, definition: Definition) -> Queue:
+    async def queue(self, definition: Definition, now: int) -> Queue:
         """Return which accounts wait. `definition` is the one in force."""
         ...
 
@@ -86,11 +86,11 @@ class LiveOwners:
     async def teams(self, teams: Mapping[str, Team], now: int) -> list[TeamRow]:
         return describe_owners(teams, await self._store.look(), now)
 
-    async def queue(self, definition: Definition) -> Queue:
+    async def queue(self, definition: Definition, now: int) -> Queue:
         async with self._looking:
             if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
                 one = self._place.connection
-                found = await read_queue(one.client, one.reader, Policy(definition))
+                found = await read_queue(one.client, one.reader, Policy(definition), now)
                 self._seen = time.monotonic(), found
             return self._seen[1]
 

@@ -12,7 +12,7 @@ from resegment.routing.describe import since_of, tell_obstacle, workflow_of
 from resegment.routing.policy import Policy
 from resegment.schemas.routing import RoutedState
 from resegment.state.redis.reader import PrefixReader
-from resegment.streams.operations.routing_status import update_places
+from resegment.streams.operations.routing_status import find_turns
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,11 +26,13 @@ PAUSED: Final = 200
 NAMED: Final = 5
 """How many members are named who may take an account."""
 QUEUED: Final = "queued"
+SETTLING: Final = "settling"
 QUIET: Final = "quiet"
 HOLDOUT: Final = "holdout"
 REASONS: Final[Mapping[str, str]] = {
     QUEUED: "in a workflow, in the queue of a team: no owner has room or is on shift",
-    "waiting": "its team has taken its limit of the day",
+    SETTLING: "in the line of a team that has room today: who gets it is settled a little after the last one joined",
+    "waiting": "in the line of a team whose limit of the day others have taken, or will take",
     "held": "rests on the absence of events whose source is silent",
     "capped": "has reached the limit of enrollments over all workflows",
     "cooldown": "left the workflow or lost a deal recently",
@@ -71,8 +73,8 @@ class Queue:
     unlisted: Mapping[str, int] = field(default_factory=dict)
 
 
-async def read_queue(client: Redis, reader: PrefixReader, policy: Policy) -> Queue:
-    """Read which accounts wait. `policy` is that of the version in force. Raises StoreUnavailable."""
+async def read_queue(client: Redis, reader: PrefixReader, policy: Policy, now: int) -> Queue:
+    """Read which accounts wait at the prefix's own time (ms). `policy` is that of the version in force. Raises StoreUnavailable."""
     counts: dict[str, Counter[str]] = {}
     listed: list[tuple[str, str, RoutedState]] = []
     reasons: Counter[str] = Counter()
@@ -95,10 +97,16 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy) -> Que
         if read >= MOST:
             complete = False
             break
-    await update_places(client, reader.prefix, [state for *_, state in listed])
+    states = (state for *_, state in listed)
+    turns = await find_turns(client, reader.prefix, states, policy.definition.teams, now)
     takers = Takers(policy)
     rows: list[WaitingAccount] = []
     for name, reason, state in listed:
+        turn = turns.get(state.assignment or "")
+        if turn is not None and turn.settles:
+            reason = SETTLING  # noqa: PLW2901  # only the line knows it
+            if (workflow := workflow_of(state)) is not None:
+                counts[workflow].update({"waiting": -1, SETTLING: 1})
         rows.append(describe_waiting(name, reason, state, takers))
         if len(rows) % PAUSED == 0:
             await asyncio.sleep(0)  # what else this process does comes in between
@@ -136,7 +144,7 @@ def describe_waiting(name: str, reason: str, state: RoutedState, members: Takers
         words = f"in the queue {queue}: {_tell_takers(takers)}"
         return WaitingAccount(name, reason, one.workflow, one.team, takers, one.at, words)
     team = None if route is None else route.team
-    takers = members.find(team, state.active_gates) if reason == "waiting" else ()
+    takers = members.find(team, state.active_gates) if reason in ("waiting", SETTLING) else ()
     return WaitingAccount(
         name, reason, workflow_of(state), team, takers, since_of(state), tell_obstacle(state)
     )

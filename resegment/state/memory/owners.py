@@ -14,6 +14,7 @@ from resegment.schemas.assignment import (
     Candidate,
     Granted,
     Join,
+    LineLook,
     Offer,
     OwnerReply,
     OwnerRequest,
@@ -139,6 +140,16 @@ class OwnerStore:
     async def line(self, team: str) -> list[str]:
         places = self.owners.lines[team]
         return sorted(places, key=lambda key: places[key])
+
+    async def look_at_line(self, team: str, day: str, key: str | None = None) -> LineLook:
+        keys, owners = await self.line(team), self.owners
+        window = owners.windows.get(team)
+        return LineLook(
+            {one: place for place, one in enumerate(keys) if key in (None, one)},
+            len(keys),
+            owners.granted[team][day],
+            None if window is None else window.end,
+        )
 
     async def look(self) -> OwnerLoads:
         owners = self.owners

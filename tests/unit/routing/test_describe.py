@@ -28,6 +28,7 @@ from resegment.routing.describe import (
     tell_end,
     words_of,
 )
+from resegment.routing.staffing.lines import Turn
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.times import parse_instant
 from resegment.state.partition_store import Position
@@ -311,7 +312,7 @@ def test_what_is_shown_of_routing_says_what_each_decision_means() -> None:
         (
             state("waiting", "3 of 9 waiting for sales; 2 a day", deadline=NOON),
             "it waits for calls: 3 of 9 waiting for sales; 2 a day",
-            "2026-03-02T12:00:00Z",
+            None,
         ),
         (state("quiet", "routing is none"), "routing was none when it entered hot", None),
         (
@@ -334,7 +335,20 @@ def test_what_keeps_an_account_out_is_told_with_its_end(
         "text": text,
         "until": until,
         "ends": ENDS[routed.decision],
+        "estimated": False,
     }
+
+
+def test_an_account_in_a_line_waits_until_its_turn_and_not_until_it_asks_again() -> None:
+    waits = state("waiting", "3 of 9 waiting for sales; 2 a day", deadline=NOON)
+    stop = find_stop(waits, Turn("sales", 20, 45, 2, 10, NOON + 10 * 86_400_000))
+    assert stop is not None
+    assert stop.describe()["until"] == "2026-03-12T12:00:00Z"
+    assert stop.estimated
+    assert stop.ends == ENDS["waiting"]
+    settles = find_stop(waits, Turn("sales", 0, 2, 2, 0, NOON))
+    assert settles is not None
+    assert (settles.until, settles.ends) == (NOON, ENDS["settling"])
 
 
 def test_the_terminal_says_what_ends_it() -> None:
@@ -348,7 +362,7 @@ def test_nothing_keeps_out_an_account_that_is_in_a_workflow_or_undecided() -> No
     assert find_stop(state("enrolled", enrollment=enrollment())) is None
     queued = describe_queue(state("enrolled", enrollment=enrollment(owner="sales queue")))
     assert queued.text == "it is in the queue sales queue: no owner has taken it"
-    assert set(ENDS) == {*DECISIONS, "queue"} - {"enrolled"}
+    assert set(ENDS) == {*DECISIONS, "queue", "settling"} - {"enrolled"}
 
 
 def test_a_queue_is_named_as_a_queue_and_not_as_an_owner() -> None:

@@ -263,7 +263,7 @@ def _find_stop(found: AccountView, routing: RoutedState | None, policy: Policy) 
     """Return what keeps the account out of its workflow or from an owner, and until when."""
     if routing is not None and policy.is_queued(routing):
         return describe_queue(routing)
-    stop = None if routing is None else find_stop(routing)
+    stop = None if routing is None else find_stop(routing, found.turn)
     if routing is None or stop is None or stop.decision != "suppressed":
         return stop
     gate = suppression_gate(routing.why)

@@ -21,6 +21,7 @@ from resegment.http.operations.queue import (
     QUEUED,
     QUIET,
     REASONS,
+    SETTLING,
     Queue,
     WaitingAccount,
 )
@@ -33,6 +34,7 @@ EVERY: Final = "all"
 """The reason in the address that stands for all of them, those of `KEPT_OUT` included."""
 WORDS: Final[Mapping[str, str]] = {
     QUEUED: "in a queue",
+    SETTLING: "line settles",
     "waiting": "limit of the day",
     "held": "held: silent source",
     "capped": "limit of enrollments",
@@ -100,8 +102,9 @@ async def show_workflows(view: View) -> Response:
     operations = view.operations
     overview = await view.prefix.overview()
     definition = (await view.prefix.registry()).current.definition
-    rows = await operations.owners.teams(definition.teams, await view.prefix.now())
-    queue = await operations.owners.queue(definition)
+    now = await view.prefix.now()
+    rows = await operations.owners.teams(definition.teams, now)
+    queue = await operations.owners.queue(definition, now)
     wanted = _read_filter(view)
     people = {one.name: one for row in rows for one in row.members}
     reasons = Counter(one.reason for one in queue.waiting if wanted.takes_otherwise(one))
@@ -219,14 +222,25 @@ def _here(view: Viewing, **given: str) -> str:
 
 
 def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
-    names = ("enrolled", QUEUED, "waiting", "held", "suppressed", "holdout", "cooldown", "capped", QUIET)
+    names = (
+        "enrolled",
+        QUEUED,
+        SETTLING,
+        "waiting",
+        "held",
+        "suppressed",
+        "holdout",
+        "cooldown",
+        "capped",
+        QUIET,
+    )
     columns: list[Column[WorkflowRow]] = [
         Column("workflow", "Workflow", lambda row: row.name, link=lambda row: _here(view, workflow=row.name))
     ]
     columns += [
         Column(
             name,
-            "In a queue" if name == QUEUED else name.capitalize(),
+            (WORDS[name] if name in (QUEUED, SETTLING, "waiting") else name).capitalize(),
             lambda row, name=name: row.decisions.get(name, 0),  # type: ignore[misc]
             "number",
             link=lambda row, name=name: (  # type: ignore[misc]
@@ -304,10 +318,10 @@ def _team_table(view: Viewing, rows: Sequence[TeamRow]) -> Table[TeamRow]:
         ),
         Column(
             "waiting",
-            "Over the limit of the day",
+            "In its line",
             lambda row: row.waiting,
             "number",
-            link=lambda row: _here(view, reason="waiting", text=row.team or ""),
+            link=lambda row: _here(view, text=row.team or ""),
         ),
         Column("granted", "Granted today", lambda row: row.granted_today, "number"),
         Column("per_day", "Limit a day", lambda row: row.per_day, "number"),
@@ -345,7 +359,7 @@ def _members(view: Viewing, rows: Sequence[TeamRow], queue: Queue) -> Table[Pers
         columns,
         people,
         sort="member",
-        note="Open accounts are those of all teams. Accounts in a queue, or over the limit of the day, wait for all who may "
+        note="Open accounts are those of all teams. Accounts in a queue or a line wait for all who may "
         f"take them. {_tell_left_out(queue, WaitFilter())}".rstrip(),
         empty="No team has members.",
     )

@@ -169,6 +169,9 @@ class FakeOwners:
     unlisted: dict[str, int] = field(default_factory=dict)
     done: list[tuple[Any, ...]] = field(default_factory=list)
 
+    waits: list[WaitingAccount] = field(default_factory=list)
+    """Accounts that wait, too."""
+
     async def teams(self, teams: Any, now: int) -> list[TeamRow]:
         return [TeamRow(self.member, [MemberRow(self.member, 1, 5, 9, False, self.is_gone, 2)], 3, 1, 10, 1)]
 
@@ -176,7 +179,7 @@ class FakeOwners:
     def is_gone(self) -> bool:
         return bool(self.done) and self.done[-1][0] == "leave"
 
-    async def queue(self, definition: Any) -> Queue:
+    async def queue(self, definition: Any, now: int) -> Queue:
         waits = [
             WaitingAccount(self.account, "waiting", self.words, self.words, (self.member,), NOON, self.words),
             WaitingAccount("queued.com", "queued", "calls", "sales", ("Bo",), NOON, "in the queue sales"),
@@ -185,7 +188,7 @@ class FakeOwners:
         ]
         return Queue(
             {self.words: {"waiting": 1}, "calls": {"enrolled": 4, "queued": 1, "quiet": 1, "holdout": 1}},
-            waits,
+            [*waits, *self.waits],
             3,
             complete=self.complete,
             unlisted=self.unlisted,

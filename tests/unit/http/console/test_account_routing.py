@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from resegment.http.console.app import PATH, build_console
 from resegment.outcomes.dataset import Dataset
+from resegment.routing.staffing.lines import Turn
 from resegment.schemas.logs.decision_log import MOST, LoggedDecision
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch
 from resegment.schemas.routing import RoutedState
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.definition import read_definition
 from tests.builders import facts_of
 from tests.console import PrefixInMemory
@@ -58,6 +59,23 @@ async def test_the_page_says_what_stopped_an_enrollment_and_until_when(
     assert "not while it is in this segment" in page
 
 
+async def test_an_account_in_a_line_is_told_its_turn_by_place_and_limit_and_not_the_next_day(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    put(prefix, "waiting", "21 of 45 waiting for sales; 2 a day", deadline=NOW + DAY // 2)
+    page = await read(http, ACME)
+    assert "<dt>Until</dt><dd>its turn, whose time is not known</dd>" in page
+    prefix.turns["acme.com"] = turn = Turn("sales", 20, 45, 2, 10, parse_instant("2026-04-10T00:00:00Z"))
+    put(prefix, "waiting", turn.tell())
+    page = await read(http, ACME)
+    assert "21 of 45 waiting for sales; 2 a day, so its turn is in about 10 days</dd>" in page
+    assert "<dd>about <time" in page
+    assert ">Apr 10, 2026, 12:00 AM</time>, if no better account joins the line</dd>" in page
+    prefix.turns["acme.com"] = Turn("sales", 0, 2, 2, 0, NOW + 60_000)
+    page = await read(http, ACME)
+    assert "when the line has settled, if no better accounts take the room of today" in page
+
+
 SUPPRESSED = (
     FILE
     + """
@@ -87,6 +105,7 @@ async def test_a_suppression_that_time_ends_says_when() -> None:
             "text": "the suppression visited holds for it",
             "until": "2026-04-29T09:00:00Z",
             "ends": "when the suppression no longer holds",
+            "estimated": False,
         }
     await prefix.close()
 

@@ -11,9 +11,10 @@ import pytest
 
 from resegment.console.sanitizing import sanitize
 from resegment.http.console.pages.operations.delivery import Recipient
+from resegment.http.operations.queue import WaitingAccount
 from resegment.state.sinks.states import SinkState
 from tests.console import PrefixInMemory
-from tests.unit.http.console.operating import HOSTILE, Operated, check_harmless, make_operated
+from tests.unit.http.console.operating import HOSTILE, NOON, Operated, check_harmless, make_operated
 
 
 @pytest.fixture
@@ -186,3 +187,18 @@ async def test_what_vendors_answer_stays_text(
             assert page.status_code == 200
             check_harmless(page.text)
             assert sanitize(attack) in html.unescape(page.text), path
+
+
+async def test_a_line_that_settles_is_named_as_what_it_is(operated: Operated) -> None:
+    operated.owners.waits = [
+        WaitingAccount("soon.com", "settling", "calls", "sales", (), NOON, "1 of 2 waiting for sales")
+    ]
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = html.unescape((await browser.get("/workflows")).text)
+        assert "line settles 1</a>" in page
+        assert "limit of the day 1</a>" in page
+        csv = (await browser.get("/workflows?format=csv&table=waiting&reason=settling")).text
+        assert csv.splitlines()[1].startswith("soon.com,line settles,calls,sales,")
+        chosen = (await browser.get("/workflows?reason=settling")).text
+    assert "Line settles: in the line of a team that has room today" in chosen

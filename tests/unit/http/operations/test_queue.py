@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -37,12 +38,39 @@ class Server:
     def __init__(self, **accounts: RoutedState) -> None:
         self.accounts = {name.replace("_", "."): state for name, state in accounts.items()}
         self.line: list[str] = []
+        self.answers: list[Any] = []
+        self.granted: bytes | None = None
+        self.window: bytes | None = None
 
     async def hscan(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
         return 0, {name.encode(): encode_routed(state) for name, state in self.accounts.items()}
 
-    async def zrange(self, key: str, first: int, last: int) -> list[bytes]:
-        return [f"rank\0{one}".encode() for one in self.line]
+    def pipeline(self, *, transaction: bool) -> Server:
+        return self
+
+    async def hget_of_keys(self, key: str) -> bytes | None:
+        at = self.line.index(key) if key in self.line else None
+        return (
+            None if at is None else msgspec.msgpack.encode(["w", "sales", "", False, f"rank\0{key}", False])
+        )
+
+    def hget(self, key: str, field: str) -> Any:
+        if key.endswith("held"):
+            return self.hget_of_keys(field)
+        self.answers.append(self.window if key.endswith("windows") else self.granted)
+        return None
+
+    def zcard(self, key: str) -> None:
+        self.answers = [len(self.line)]
+
+    def zrank(self, key: str, name: str) -> None:
+        self.answers.append(self.line.index(name.rpartition("\0")[2]))
+
+    def zrange(self, key: str, first: int, last: int) -> None:
+        self.answers.append([f"rank\0{one}".encode() for one in self.line])
+
+    async def execute(self) -> list[Any]:
+        return self.answers
 
 
 def waits(decision: RoutingDecision, why: str = "", **given: Any) -> RoutedState:
@@ -57,7 +85,7 @@ def owned(owner: str, team: str = "sales") -> RoutedState:
 
 async def read(server: Server) -> module.Queue:
     client = cast("Redis", server)
-    return await read_queue(client, PrefixReader(client, "p", 1), POLICY)
+    return await read_queue(client, PrefixReader(client, "p", 1), POLICY, AT)
 
 
 async def test_accounts_in_queues_wait_with_those_who_may_take_them() -> None:
@@ -136,3 +164,38 @@ async def test_held_out_accounts_are_listed_and_counted_in_their_workflow() -> N
     ]
     assert found.workflows == {"calls": {"holdout": 1}}
     assert found.waiting[0].takers == ()
+
+
+ROOM = "1 of 5 waiting for sales; 2 a day; today has room for it once the line has settled on"
+
+
+async def test_a_line_that_settles_is_no_limit_of_the_day_and_both_say_until_when() -> None:
+    """AT is on 2027-01-15 at 08:00; the team takes two a day."""
+    server = Server(
+        **{f"{key}_com": waits("waiting", "restored", assignment=key) for key in "abcde"},
+        gone_com=waits("waiting", "its grant is on its way", assignment="x"),
+    )
+    server.line, server.granted = list("abcde"), b"1"
+    server.window = msgspec.msgpack.encode([AT, AT, 60_000])
+    found = await read(server)
+    assert {one.account: (one.reason, one.words) for one in found.waiting} == {
+        "a.com": (
+            "settling",
+            f"waiting for calls ({ROOM} 2027-01-15T08:01:00Z)",
+        ),
+        **{
+            f"{key}.com": (
+                "waiting",
+                f"waiting for calls ({place} of 5 waiting for sales; 2 a day, so its turn is in about {days})",
+            )
+            for key, place, days in (
+                ("b", 2, "1 day"),
+                ("c", 3, "1 day"),
+                ("d", 4, "2 days"),
+                ("e", 5, "2 days"),
+            )
+        },
+        "gone.com": ("waiting", "waiting for calls (its grant is on its way)"),
+    }
+    assert found.workflows == {"calls": {"waiting": 5, "settling": 1}}
+    assert {one.takers for one in found.waiting} == {("ann", "bob")}
