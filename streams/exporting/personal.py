@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -14,13 +14,17 @@ from resegment.agents.dead_letters import read_dead_letter
 from resegment.routing.describe import describe_routing
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.outcomes.ledger import decode_ledger
-from resegment.schemas.privacy.facts import keys_of, open_fact
+from resegment.schemas.privacy.facts import subject_of
+from resegment.schemas.privacy.fields import normalize_person, person_of
+from resegment.schemas.privacy.messages import take_apart
 from resegment.schemas.privacy.opening import open_all
 from resegment.schemas.times import format_instant
 from resegment.state.keys.keyring import Keyring
 from resegment.state.redis.reader import PrefixReader
 from resegment.state.sinks.people import PeopleStore
-from resegment.streams.exporting.mentions import Mentions
+from resegment.streams.exporting.calling import is_full_name, spell_address
+from resegment.streams.exporting.parts import NOTHING, OwnParts, prune
+from resegment.streams.exporting.person import Person
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topic, Topics
 from resegment.streams.sealing.letters import subject_of_letter
@@ -28,10 +32,16 @@ from resegment.streams.sealing.opener import RecordOpener
 
 Found = dict[str, Any]
 
+_PLACE: Final = ("id", "reason", "topic", "partition", "offset", "timestamp", "bytes")
+"""What an export of a person has of every dead letter: it names nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportedPrefix:
-    """The prefix that is looked through. `keyring` is None where personal fields are not sealed."""
+    """The prefix that is looked through. `keyring` is None where personal fields are not sealed.
+
+    `absent` has the accounts that are or were forgotten, each with the instant (ms) up to which nothing of it counts.
+    """
 
     bootstrap: str
     topics: Topics
@@ -40,6 +50,25 @@ class ExportedPrefix:
     people: PeopleStore
     keyring: Keyring | None
     opener: RecordOpener
+    absent: Mapping[str, int] = field(default_factory=dict)
+
+    def is_absent(self, account: str, known: int) -> bool:
+        """Return whether nothing counts that was known of an account at an instant (ms)."""
+        return known <= self.absent.get(account, -1)
+
+    def without_forgotten(self, account: str, value: Any) -> Any:
+        """Return a value without what calls persons of the account who are forgotten."""
+        ring = self.keyring
+        if ring is None or not ring.forgets:
+            return value
+
+        def is_forgotten(one: Any) -> bool:
+            if isinstance(one, str):
+                identifies = is_full_name(one) or spell_address(one) is not None
+                return identifies and ring.forgets_person(account, normalize_person(one), {})
+            return ring.forgets_person(account, person_of(one), one)
+
+        return prune(value, is_forgotten)
 
 
 @dataclass(slots=True)
@@ -47,56 +76,79 @@ class Wanted:
     """What to look for: accounts by all their names, or a person at them, or a person at any account."""
 
     accounts: frozenset[str] = frozenset()
-    mentions: Mentions | None = None
+    person: Person | None = None
     concerned: dict[str, None] = field(default_factory=dict)
     """The accounts of which something was found."""
+    parts: OwnParts | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.parts = None if self.person is None else OwnParts(self.person)
 
     def has_account(self, account: str) -> bool:
         """Return whether an account is to be looked through."""
         return not self.accounts or account in self.accounts
 
-    def takes(self, account: str, value: Any) -> bool:
-        """Return whether something about an account is wanted, and note the account."""
-        if not self.has_account(account) or (self.mentions is not None and not self.mentions.are_in(value)):
-            return False
+    def note(self, account: str) -> None:
+        """Note that something of an account was found."""
         self.concerned[account] = None
-        return True
 
 
 async def export_personal(prefix: ExportedPrefix, wanted: Wanted, now: int) -> Found:
     """Return what is known, `now` (ms). Raises TopicUnreadable, StoreUnavailable and BrokenState."""
-    if wanted.mentions is not None:
-        before = -1
-        while before != len(
-            wanted.mentions.spellings
-        ):  # a spelling may be linked by a fact that was read before
-            before = len(wanted.mentions.spellings)
+    if prefix.keyring is not None:
+        await prefix.keyring.refresh_forgotten()
+    person, parts = wanted.person, wanted.parts
+    if person is not None:
+        unsettled = True
+        while unsettled:  # what is linked now may be linked further by a fact that was read before
             async for fact in read_facts(prefix, wanted):
-                wanted.mentions.link(fact)
-    facts = [
-        told async for one in read_facts(prefix, wanted) if wanted.takes(one.account, told := _tell(one))
-    ]
-    changes = await _messages(prefix, prefix.topics.segment_changes, wanted)
-    commands = await _messages(prefix, prefix.topics.workflow_commands, wanted)
-    letters = await _letters(prefix, prefix.topics.dead_letters, wanted)
-    waiting = await _letters(prefix, prefix.topics.unresolved, wanted)
+                person.learn(fact.account, called_in(fact))
+            unsettled = person.settle()
+    found = {
+        "facts": [
+            told async for one in read_facts(prefix, wanted) if (told := _tell(one, wanted)) is not None
+        ],
+        "changes": await _messages(prefix, prefix.topics.segment_changes, wanted),
+        "commands": await _messages(prefix, prefix.topics.workflow_commands, wanted),
+        "state": [one async for one in _states(prefix, wanted)],
+        "dead_letters": await _letters(prefix, prefix.topics.dead_letters, wanted),
+        "waiting": await _letters(prefix, prefix.topics.unresolved, wanted),
+    }
     return {
         "at": format_instant(now),
         "prefix": prefix.topics.prefix,
         "accounts": sorted(wanted.accounts or wanted.concerned),
-        "person": None if wanted.mentions is None else sorted(wanted.mentions.spellings),
-        "facts": facts,
-        "changes": changes,
-        "commands": commands,
-        "state": [one async for one in _states(prefix, wanted)],
-        "dead_letters": letters,
-        "waiting": waiting,
+        "person": None if person is None else person.spellings,
+        **found,
+        "may_also_concern": None if parts is None else dict(sorted(parts.doubts.items())),
     }
 
 
-def _tell(fact: Fact) -> Found:
+def called_in(fact: Fact) -> Mapping[str, Any]:
+    """Return the fields of a fact that call its person; the address in its ids where its data call nobody."""
+    data = fact.data
+    if fact.kind == "people" and "name" in data and "full_name" not in data:
+        data = {**data, "full_name": data["name"]}
+    if person_of(data) is None and (address := subject_of(fact)) is not None:
+        data = {**data, "email": address}
+    return data
+
+
+def _tell(fact: Fact, wanted: Wanted) -> Found | None:
+    """Return a fact as the export has it, None if it has nothing of it."""
     told: Found = msgspec.to_builtins(fact)
-    return {**told, "time": format_instant(fact.time), "recorded": format_instant(fact.recorded)}
+    told |= {"time": format_instant(fact.time), "recorded": format_instant(fact.recorded)}
+    parts, account = wanted.parts, fact.account
+    if parts is not None:
+        data, called = told.pop("data"), called_in(fact)
+        if parts.person.is_own(account, called):
+            told = {**parts.without_others(account, told), "data": parts.without_others(account, data)}
+        elif (kept := parts.of(account, {**told, "data": called})) is not NOTHING:
+            told = {name: told[name] for name in ("account", "kind", "time", "recorded")} | kept
+        else:
+            return None
+    wanted.note(account)
+    return told
 
 
 async def _records(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> Any:
@@ -114,60 +166,116 @@ async def _records(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> Any:
 
 
 async def read_facts(prefix: ExportedPrefix, wanted: Wanted) -> AsyncIterator[Fact]:
-    """Yield the facts of the accounts as they can be opened: those of forgotten persons are absent."""
+    """Yield the facts of the accounts as they can be opened: those of forgotten accounts and persons are absent."""
     async for records in _records(prefix, prefix.topics.signals, wanted):
-        facts = [one for one in _decode(records) if wanted.has_account(one.account)]
-        for one in facts if prefix.keyring is None else await _open(prefix.keyring, facts):
+        facts = [
+            one
+            for known, one in _decode(records)
+            if wanted.has_account(one.account) and not prefix.is_absent(one.account, known)
+        ]
+        ring = prefix.keyring
+        for one in facts if ring is None else open_all(await ring.opener(facts), facts):
             yield one
 
 
-def _decode(records: Sequence[Record]) -> Iterator[Fact]:
+def _decode(records: Sequence[Record]) -> Iterator[tuple[int, Fact]]:
     for record in records:
         if record.key is None or record.value is None:
             continue
         try:
-            yield decode_fact(record.value)
+            yield record.timestamp, decode_fact(record.value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # a step of a merge, or no fact
             continue
-
-
-async def _open(ring: Keyring, facts: Sequence[Fact]) -> Sequence[Fact]:
-    keys = await ring.prepare({key for one in facts for key in keys_of(one)})
-    return open_all(lambda fact: open_fact(fact, keys), facts)
 
 
 async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> list[Found]:
     found = []
     async for records in _records(prefix, topic, wanted):
-        mine = [one for one in records if one.key and wanted.has_account(one.key.decode("utf-8", "replace"))]
-        for record in await prefix.opener.open(mine):
-            try:
-                event = orjson.loads(record.value or b"")
-            except orjson.JSONDecodeError:
-                continue
-            if wanted.takes(record.key.decode("utf-8", "replace"), event):
-                found.append(event)
+        mine = [
+            (account, one)
+            for one in records
+            if one.key
+            and wanted.has_account(account := one.key.decode("utf-8", "replace"))
+            and not prefix.is_absent(account, one.timestamp)
+        ]
+        opened = await prefix.opener.open([one for _, one in mine])
+        for (account, _), record in zip(mine, opened, strict=True):
+            told = _tell_message(account, record.value or b"", wanted.parts, prefix.without_forgotten)
+            if told is not None:
+                wanted.note(account)
+                found.append(told)
     return found
+
+
+def _tell_message(
+    account: str, value: bytes, parts: OwnParts | None, without: Callable[[str, Any], Any]
+) -> Found | None:
+    """Return a change or a command without what it has of forgotten persons.
+
+    Of a person, it is the message without all that may name somebody, and beside that what names the person.
+    """
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    event = without(account, event)
+    if parts is None:
+        return event if isinstance(event, dict) else None
+    apart = take_apart(orjson.dumps(event))
+    kept = NOTHING if apart is None else parts.of(account, apart.taken)
+    if apart is None or kept is NOTHING:
+        return None
+    return {**apart.event, "about_the_person": kept}
 
 
 async def _letters(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> list[Found]:
     found = []
     async for records in _records(prefix, topic, wanted):
         for record in await prefix.opener.open(records):
-            message = Message(topic.name, record.key, record.value, record.headers)
-            about = {
+            account, _ = subject_of_letter(Message(topic.name, record.key, record.value, record.headers))
+            about: Found = {
                 "headers": {name: (one or b"").decode("utf-8", "replace") for name, one in record.headers},
                 **read_dead_letter(record.headers, record.key, record.value),
             }
-            account, _ = subject_of_letter(message)
-            if wanted.mentions is not None:
-                if wanted.mentions.are_in(about) and (
-                    not wanted.accounts or _is_of(about, account, wanted.accounts)
-                ):
-                    found.append(about)
-            elif _is_of(about, account, wanted.accounts):
-                found.append(about)
+            if prefix.is_absent(account, record.timestamp):
+                continue
+            if wanted.accounts and not _is_of(about, account, wanted.accounts):
+                continue
+            told = about if wanted.parts is None else _tell_letter(account, about, wanted.parts)
+            if told is not None and _is_known(prefix, account, about):
+                found.append(told)
     return found
+
+
+def _is_known(prefix: ExportedPrefix, account: str, about: Found) -> bool:
+    """Return whether a letter has nothing of a person who is forgotten at its account."""
+    event = _read(about["value"])
+    return bool(prefix.without_forgotten(account, event) == event)
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _tell_letter(account: str, about: Found, parts: OwnParts) -> Found | None:
+    """Return the place of a dead letter that names a person, with what its record says of them.
+
+    A record that cannot be read as JSON may be about several, so nothing but its place is told.
+    """
+    event = _read(about["value"])
+    kept = parts.of(account, event)
+    if kept is NOTHING:
+        texts = [about["headers"], about["key"], about["value"] if event is None else None]
+        if parts.of(account, texts) is NOTHING:
+            return None
+        parts.doubts["several_persons"] += 1
+    return {
+        **{name: about[name] for name in _PLACE if name in about},
+        "value": None if kept is NOTHING else kept,
+    }
 
 
 def _is_of(about: Found, account: str, accounts: Collection[str]) -> bool:
@@ -196,12 +304,14 @@ async def _states(prefix: ExportedPrefix, wanted: Wanted) -> Any:
             "touches_and_outcomes": items,
             "persons": persons,
         }
-        mentions = wanted.mentions
-        if mentions is not None:
+        for name in ("do_not_contact", "touches_and_outcomes", "persons"):
+            whole[name] = prefix.without_forgotten(account, whole[name])
+        if wanted.parts is not None:
             for name in ("do_not_contact", "touches_and_outcomes", "persons"):
-                whole[name] = [one for one in whole[name] if mentions.are_in(one)]
-            if not mentions.are_in(whole["routing"]):
-                whole["routing"] = None
+                kept = wanted.parts.of(account, whole[name])
+                whole[name] = [] if kept is NOTHING else kept
+            kept = wanted.parts.of(account, whole["routing"])
+            whole["routing"] = None if kept is NOTHING else kept
         if whole["segment"] or any(whole[name] for name in whole if name not in ("account", "segment")):
             yield whole
 

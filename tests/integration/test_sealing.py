@@ -34,7 +34,7 @@ from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
 from resegment.state.sinks.people import PeopleStore
 from resegment.streams.delivery.service import delivering
-from resegment.streams.exporting.mentions import Mentions
+from resegment.streams.exporting.person import Person
 from resegment.streams.exporting.personal import ExportedPrefix, Wanted, export_personal
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
@@ -225,7 +225,7 @@ async def test_a_planted_person_is_in_no_record_table_or_log_line_and_webhooks_g
                 ring,
                 keys.record_opener(),
             )
-            exported = await export_personal(prefix, Wanted(mentions=Mentions(ADDRESS)), host_clock())
+            exported = await export_personal(prefix, Wanted(person=Person([ADDRESS])), host_clock())
             assert {one["kind"] for one in exported["facts"]} == set(EVENTS)
             assert {fact["data"].get("person") for fact in exported["facts"]} == {PERSON}
             for place in ("changes", "commands", "state", "dead_letters", "waiting"):
