@@ -45,10 +45,7 @@ BATCH_DEADLINE: Final = 45.0
 """Seconds for one batch. A rebalance waits for the batch in work, and takes at most a minute."""
 COMPUTING: Final = 0.8
 """The share of the deadline that the thread must have computed for a record to be what is slow, not a server."""
-TOO_SLOW: Final = (
-    "decision-too-slow",
-    f"deciding this fact alone took longer than {BATCH_DEADLINE:.0f} s, twice",
-)
+TOO_SLOW: Final = "decision-too-slow", f"deciding this fact alone took over {BATCH_DEADLINE:.0f} s, twice"
 
 
 class BatchTooSlow(TransientError):
@@ -58,17 +55,19 @@ class BatchTooSlow(TransientError):
         first, last = batch.records[0].offset, batch.records[-1].offset
         super().__init__(
             f"records {first} to {last} of {batch.topic}, partition {batch.partition}, took longer than "
-            f"{BATCH_DEADLINE:.0f} s",
+            f"the {BATCH_DEADLINE:.0f} s of a batch",
             remedy="If this does not end: look for a slow Redis or broker, and for accounts with very many facts.",
         )
         self.topic, self.partition, self.offset = batch.topic, batch.partition, first
 
 
 @asynccontextmanager
-async def within_deadline(batch: Batch) -> AsyncIterator[None]:
-    """Cancel the block at the deadline. Raises BatchTooSlow then, so that the try is counted as failed."""
+async def within_deadline(batch: Batch, until: float | None = None) -> AsyncIterator[None]:
+    """Cancel the block at the deadline; `until` is that of the batch that this one is a part of. Raises BatchTooSlow."""
     try:
-        async with asyncio.timeout(BATCH_DEADLINE) as deadline:
+        async with (
+            asyncio.timeout(BATCH_DEADLINE) if until is None else asyncio.timeout_at(until) as deadline
+        ):
             yield
     except TimeoutError as error:
         if deadline.expired():
@@ -318,11 +317,12 @@ class RouterStage:
         )
 
     async def on_batch(self, batch: Batch) -> None:
-        """Commit the commands that a batch of changes leads to, some changes at a time."""
+        """Commit the commands that a batch of changes leads to, some changes at a time, all within one deadline."""
+        until = asyncio.get_running_loop().time() + BATCH_DEADLINE
         owned = self._partitions.get(batch.partition)
         position, patience = 0 if owned is None else owned.position.offset, ROUTER_PATIENCE
         for part in divide_batch(batch, position, lambda: ROUTED_AT_ONCE):
-            if not await self.work(part, route, patience=patience):
+            if not await self.work(part, route, patience=patience, until=until):
                 return
             patience = 0.0
 
@@ -346,23 +346,26 @@ class RouterStage:
         do: Callable[[Batch, RoutedPartition, Router, int], Awaitable[Routed]],
         *,
         patience: float = 0.0,
+        until: float | None = None,
     ) -> bool:
         """Do a batch of either topic of the router, and wait until its commands are published.
 
-        Return False if the partition is lost.
-
-        Deadlines that are due come first, for up to `patience` seconds.
+        Return False if the partition is lost. Deadlines that are due come first, for up to `patience` seconds.
         """
         owned = self._partitions.get(batch.partition)
         if owned is None:
             return False
         try:
             fence = owned.expect_held()
-            if patience:
-                await self._segmented.wait_decided(patience)
-            with self._progress.timed(self.name):
-                async with within_deadline(batch):
+            async with within_deadline(batch, until):
+                if patience:
+                    await self._segmented.wait_decided(patience)
+                with self._progress.timed(self.name):
                     routed = await do(batch, owned, self._router, fence)
+                self._progress.count_batch(self.name, batch, len(routed.actions), routed.refused)
+                self._progress.count_routed(routed)
+                # Kafka's offset is that of the commands that are published: a rebuilt prefix starts from there
+                await owned.outbox.flushed()
         except PartitionLost as error:
             await self._partitions.retake(owned, error)
             return False
@@ -370,10 +373,6 @@ class RouterStage:
             self._progress.count_failure(self.name, error)
             self._partitions.note_failure(owned, error)
             raise
-        # Kafka's offset is that of the commands that are published: a rebuilt prefix starts from there
-        await owned.outbox.flushed()
-        self._progress.count_batch(self.name, batch, len(routed.actions), routed.refused)
-        self._progress.count_routed(routed)
         self._partitions.note_success(owned)
         return True
 

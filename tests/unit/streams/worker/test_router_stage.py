@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 import orjson
 import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
+from resegment.agents.router import route
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.schemas.times import format_instant
@@ -18,7 +21,7 @@ from resegment.streams.worker.batch_divider import divide_batch
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
-from resegment.streams.worker.stages import RouterStage
+from resegment.streams.worker.stages import BatchTooSlow, RouterStage
 from tests.builders import Routing, definition_of
 from tests.oracle.cases import day, segments
 
@@ -80,6 +83,41 @@ async def test_a_batch_of_changes_is_committed_some_at_a_time_and_published_in_o
         if one.topic == "workflow-commands"
     ]
     assert enrolled == [f"a{number}.com" for number in range(11)]
+
+
+@pytest.mark.parametrize("slow", ["deciding", "publishing"])
+async def test_all_parts_of_a_batch_have_one_deadline_and_the_next_try_continues_after_what_is_done(
+    monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    monkeypatch.setattr(stages, "ROUTED_AT_ONCE", 1)
+    monkeypatch.setattr(stages, "BATCH_DEADLINE", 1.0)
+    routing, metrics = Routing(definition_of(segments(hot={"event": "funding"})), now=NOW), Metrics()
+    stage, routed = stage_of(routing, metrics)
+    await routed.take(0, "log", stage.on_due)
+    taken, hanging = [0], asyncio.Event()
+
+    async def hang(*given: Any) -> Any:
+        """Take most of the deadline for each part."""
+        taken[0] += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hanging.wait(), 0.6)
+        return None if slow == "publishing" else await route(*given)
+
+    with monkeypatch.context() as patched:
+        if slow == "publishing":
+            patched.setattr(routing.owned.outbox, "flushed", hang)
+        else:
+            patched.setattr(stages, "route", hang)
+        try:
+            with pytest.raises(BatchTooSlow):
+                await stage.on_batch(batch_of(0, 8))
+            assert taken[0] == 2
+            assert 0 < routing.owned.position.offset < 8
+            hanging.set()
+            await stage.on_batch(batch_of(0, 8))
+            assert routing.owned.position.offset == 8
+        finally:
+            await routed.release(0)
 
 
 def test_committed_records_stay_with_the_first_part_and_each_part_begins_where_the_one_before_ended() -> None:
