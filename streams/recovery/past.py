@@ -196,9 +196,16 @@ class Past:
                 if records:
                     oldest = records[0].timestamp
                     self.begins = oldest if self.begins is None else min(self.begins, oldest)
-                    counted = [_without(one, absent, clock) for one in records] if absent else records
-                    clock = max(clock, *(one.timestamp for one in records))
-                    yield Batch(topic, number, counted)
+                    batch = Batch(topic, number, records)
+                    if absent:
+                        moving = {one.offset for one in await leave_out(source.ahead, batch)}
+                        counted: list[Record] = []
+                        for one in records:
+                            if one.offset in moving:
+                                clock = max(clock, one.timestamp)
+                            counted.append(_without(one, absent, clock))
+                        batch = Batch(topic, number, counted)
+                    yield batch
 
     async def _find_absent(self) -> Mapping[bytes, int]:
         """Return the accounts that are forgotten, each with the instant (ms) up to which nothing of it counts."""
@@ -210,8 +217,8 @@ class Past:
 
 
 def _without(record: Record, absent: Mapping[bytes, int], clock: int) -> Record:
-    """Return a record, or in the place of one of a forgotten account one that only lets time pass."""
-    if record.key is None or max(clock, record.timestamp) > absent.get(record.key, -1):
+    """Return a record that became known at `clock` (ms); in the place of a forgotten account's, one that lets time pass."""
+    if record.key is None or clock > absent.get(record.key, -1):
         return record
     return RecordedMessage(record.offset, record.timestamp, None, None, [(TICK, b"")])
 

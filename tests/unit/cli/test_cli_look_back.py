@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from resegment.agents.batch import RecordedMessage
+from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.deciding.marks import mark_message
 from resegment.archive.archive import Archive
 from resegment.archive.storage import Storage
@@ -37,6 +38,7 @@ from resegment.segmentation.evaluation.program import Limits
 from resegment.segmentation.inspection.backtest import backtest, order_of_delivery
 from resegment.segmentation.versions.chain import follow
 from resegment.sources.segments import load_definition
+from resegment.streams.ahead import AheadFinder
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -146,10 +148,10 @@ def run(*arguments: str, code: int = 0) -> list[Any]:
         return [orjson.loads(line) for line in result.stdout.splitlines()]
 
 
-def past_of(world: World) -> Past:
+def past_of(world: World, ahead: AheadFinder | None = None) -> Past:
     definitions = Definitions(world.definitions())
     registry = DefinitionRegistry(definitions, world.topics, facts_per_test=Limits().facts)
-    return Past(registry, LogSource("", world.topics, {}, archive=world.archive), PARTITIONS)
+    return Past(registry, LogSource("", world.topics, {}, ahead, archive=world.archive), PARTITIONS)
 
 
 async def test_accounts_at_random_times_are_what_a_backtest_says(
@@ -284,3 +286,37 @@ async def test_a_forgotten_account_is_absent_from_the_beginning_until_that_is_li
     identities.take(encode_identity_record(Lift(account=gone, at=at - 1)))
     found = {one.account: one.state.membership.segment for one in await past_of(world).accounts(at)}
     assert gone not in found
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_after_an_undo_a_fact_counts_by_when_it_became_known(
+    world: World, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    fact = next(one for one in world.facts if one.account == min(two.account for two in world.facts))
+    number = partition_of(fact.account.encode(), PARTITIONS)
+    identities = Identities()
+    identities.take(encode_identity_record(Forget(account=fact.account, at=20)))
+    identities.take(encode_identity_record(Lift(account=fact.account, at=40)))
+
+    async def known(_: Any) -> Identities:
+        return identities
+
+    class Ahead:
+        async def find(self, batch: Batch) -> frozenset[int]:
+            return frozenset(one.offset for one in batch.records if one.timestamp == 10**6)
+
+    monkeypatch.setattr(past, "identities_in", known)
+    times = [10, 10**6, 30, 50, 30, 60] if ahead else [10, 30, 50, 30, 60]  # the clock never goes back
+    records = [
+        record(place, at, b"other.com" if at == 10**6 else fact.account.encode(), encode_fact(one))
+        for place, at in enumerate(times)
+        for one in [replace(fact, id=str(place), record=str(place))]
+    ]
+    monkeypatch.setattr(
+        world.archive, "records", lambda manifest: iter([records] if manifest.partition == number else ())
+    )
+    found = past_of(world, Ahead() if ahead else None)
+    facts = (await found.facts_under(str, 10**6))[fact.account]
+    assert [(at, [one.id for one in known]) for at, known in facts] == (
+        [(50, ["3", "4"]), (60, ["5"])] if ahead else [(50, ["2", "3"]), (60, ["4"])]
+    )
