@@ -18,21 +18,33 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.operations.routing_status import find_turns
 from resegment.streams.prefix import identities_of
-from resegment.streams.recovery.point_in_time import last_touched, rewind
+from resegment.streams.recovery.point_in_time import is_forgotten_at, last_touched, rewind
 
 
 class UnknownAccount(UserError):
     """Nothing is known about an account at a time (ms); `at` is None for now."""
 
-    def __init__(self, account: str, at: int | None = None) -> None:
+    def __init__(self, account: str, at: int | None = None, *, forgotten: bool = False) -> None:
+        self.account, self.at, self.forgotten = account, at, forgotten
         when = "" if at is None else f" on {format_second(at)}"
+        if forgotten:
+            message, remedy = tell_forgotten(account, when)
+            super().__init__(message, remedy=remedy)
+            return
         super().__init__(
             f"nothing is known about {account[:200]}{when}",
             remedy="Check the spelling, or look for a part of the name."
             if at is None
             else "Its first event came later: its timeline shows when.",
         )
-        self.account, self.at = account, at
+
+
+def tell_forgotten(account: str, when: str) -> tuple[str, str]:
+    """Say that what was known about an account is forgotten, and what there is to do."""
+    return (
+        f"what was known about {account}{when} is forgotten",
+        f"`resegment forget {account} --undo` lets new events count; `resegment verify --forgotten` lists all.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,9 @@ async def look_up_account(
     if state is None:
         raise UnknownAccount(name)
     now = await (reader.clock(partition) if connection.on_facts else reader.now())
+    wanted = now if at is None else at
+    if is_forgotten_at(state, wanted):
+        raise UnknownAccount(name, wanted, forgotten=True)
     routing = (await reader.routed([name]))[0]
     turns = await find_turns(
         connection.client,
@@ -105,7 +120,7 @@ async def look_up_account(
         now,
     )
     turn = None if routing is None else turns.get(routing.assignment or "")
-    stored, wanted = state.membership.segment, now if at is None else at
+    stored = state.membership.segment
     if wanted >= last_touched(state):
         account = timeline.open(name, state)
         timeline.advance(account, wanted)

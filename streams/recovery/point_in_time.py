@@ -110,3 +110,12 @@ async def _read_known(
                 else:
                     known.append((at, facts, sources))
     return known
+
+
+def is_forgotten_at(state: AccountState, at: int) -> bool:
+    """Return whether nothing is known about an account at `at` (ms) because it, or all of its persons, were forgotten."""
+    identity = state.identity
+    if identity is None or not identity.forgets:
+        return False
+    is_empty = state.membership.segment is None and not state.entries
+    return identity.forgotten or at <= identity.until or is_empty

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 
 
 class UnknownAccount(ResegmentError):
-    """Nothing is known about the account at that time."""
+    """Nothing is known about the account at that time. Without a remedy, it is forgotten."""
 
-    def __init__(self, account: str, at: int, remedy: str) -> None:
+    def __init__(self, account: str, at: int, remedy: str | None = None) -> None:
         from resegment.console.dates import spell_instant
+        from resegment.streams.live.account import tell_forgotten
 
-        super().__init__(f"nothing is known about {account} on {spell_instant(at)}", remedy=remedy)
+        when = f" on {spell_instant(at)}"
+        message = f"nothing is known about {account}{when}"
+        if remedy is None:
+            message, remedy = tell_forgotten(account, when)
+        super().__init__(message, remedy=remedy)
         self.account = account
         self.at = at
 
@@ -133,7 +138,7 @@ async def _look_up_live(
     from resegment.console.terminal import print_note
     from resegment.sources.segments import load_definition
     from resegment.streams.operations.routing_status import find_turns
-    from resegment.streams.recovery.point_in_time import last_touched, rewind
+    from resegment.streams.recovery.point_in_time import is_forgotten_at, last_touched, rewind
 
     async with open_session(servers, segments=segments) as session:
         given, name = name, session.identify(name)
@@ -163,6 +168,8 @@ async def _look_up_live(
             raise UnknownAccount(
                 name, at, "Check the spelling; `resegment accounts` lists the known accounts."
             )
+        if is_forgotten_at(state, at):
+            raise UnknownAccount(name, at)
         if at >= last_touched(state):
             account = timeline.open(name, state)
             held = state.membership.segment

@@ -150,7 +150,7 @@ class _Immutable:
 async def _show_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ResegmentError)
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-    if isinstance(error, UnknownAccount) and error.at is not None:
+    if isinstance(error, UnknownAccount) and error.at is not None and not error.forgotten:
         about = {"account": error.account, "at": error.at}
         return _problem(request, status, error.message, error.remedy, "unknown_account.html", **about)
     return _problem(request, status, error.message, error.remedy)
