@@ -87,4 +87,7 @@ def encode_fact(fact: Fact) -> bytes:
 
 def decode_fact(value: bytes) -> Fact:
     """Return the fact of a `signals` record. Raises msgspec.DecodeError (or its ValidationError)."""
-    return _decoder.decode(value)
+    try:
+        return _decoder.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +12,11 @@ import msgspec
 from resegment.agents.batch import Record, is_readable
 from resegment.agents.deciding import forgetting
 from resegment.agents.deciding.merging import Merged, carry_out, is_step, receive
+from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, decode_step, unpack_facts
+from resegment.schemas.privacy.envelope import Tampered
 from resegment.schemas.privacy.opening import OpenFact, as_it_is
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision
@@ -21,6 +24,18 @@ from resegment.segmentation.versions.timeline import Timeline
 
 Known = tuple[int, list[Fact] | Step, list[Record]]
 """Facts of one account that become known at one instant (ms), each with its record; or a step of a merge."""
+
+
+class DamagedStep(Tampered):
+    """The facts that a step carries cannot be read. It is set aside, and changes nothing."""
+
+    def __init__(self, step: Step, error: msgspec.DecodeError) -> None:
+        RefusedEvent.__init__(
+            self,
+            "damaged-step",
+            f"the step {step.step} of {step.account} changes nothing: {error}",
+            field="facts",
+        )
 
 
 def read_known(record: Record, clock: int) -> tuple[str, Known] | None:
@@ -65,9 +80,13 @@ NOTHING: Final = Applied()
 
 
 def facts_of(groups: Iterable[Known]) -> Iterator[Fact]:
-    """Yield the facts that may have to be opened: of records, and of steps."""
+    """Yield the facts that may have to be opened: of records, and of steps. A damaged step has none: it is set aside."""
     for _, known, _ in groups:
-        yield from unpack_facts(known.facts) if isinstance(known, Step) else known
+        if isinstance(known, Step):
+            with suppress(msgspec.DecodeError):
+                yield from unpack_facts(known.facts)
+        else:
+            yield from known
 
 
 def apply_known(
@@ -76,7 +95,7 @@ def apply_known(
     """Apply facts in the order in which they become known, each after the deadlines before it.
 
     Facts come as the log has them. They are opened where they take effect; one that waits, or is passed on, stays sealed.
-    Raises Tampered for one that does not open.
+    Raises Tampered for one that does not open, and DamagedStep.
 
     A second delivery of an outcome and an older revision of one change nothing, so they do not count as outcomes.
     """
@@ -167,7 +186,10 @@ def _merge(
     if not isinstance(step, Step):
         return receive(account, step)
     act = forgetting.carry_out if step.step in forgetting.FORGETTING else carry_out
-    return act(timeline, account, step, record, at, clock, opens)
+    try:
+        return act(timeline, account, step, record, at, clock, opens)
+    except msgspec.DecodeError as error:
+        raise DamagedStep(step, error) from error
 
 
 def _open(timeline: Timeline, opens: OpenFact, facts: Sequence[Fact]) -> Sequence[Fact]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
-import msgspec
-
-from resegment.agents.deciding.applying import Known
+from resegment.agents.deciding.applying import Known, facts_of
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.identities.steps import Step, unpack_facts
+from resegment.schemas.identities.steps import Step
 from resegment.schemas.privacy.opening import FactKeys, OpenFact
 from resegment.segmentation.evaluation.account import Account
 
@@ -29,12 +26,8 @@ async def prepare(
 def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]) -> list[Fact]:
     found: list[Fact] = []
     for name, groups in known.items():
-        for _, one, _ in groups:
-            if isinstance(one, Step):
-                with suppress(msgspec.DecodeError):  # the step is set aside
-                    found += unpack_facts(one.facts)
-            else:
-                found += one
+        for one in groups:
+            found += facts_of([one]) if isinstance(one[1], Step) else one[1]
         identity = accounts[name].state.identity
         if identity is not None:
             found += map(decode_fact, identity.kept)

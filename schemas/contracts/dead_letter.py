@@ -17,7 +17,7 @@ class DeadLetterHeaders(BaseModel):
 
     dl_reason: str = Field(
         description="A slug: not-json too-large too-deep wrong-envelope unknown-kind wrong-type not-a-company "
-        "absurd-time unreadable wrong-topic clock-ahead not-a-signal decision-failed decision-too-slow account-too-large not-a-change not-a-routing-event routing-failed "
+        "absurd-time unreadable wrong-topic clock-ahead not-a-signal decision-failed decision-too-slow account-too-large damaged-step not-a-change not-a-routing-event routing-failed "
         "not-a-command undeliverable ...; more may be added"
     )
     dl_field: str = Field(description="The path of the wrong field in the event; empty if there is none")

@@ -62,7 +62,10 @@ def encode_step(step: Step) -> bytes:
 
 def decode_step(value: bytes) -> Step:
     """Decode a step. Raises msgspec.DecodeError."""
-    return _step_decoder.decode(value)
+    try:
+        return _step_decoder.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
 
 
 def pack_facts(facts: Iterable[Fact]) -> str:
@@ -81,4 +84,9 @@ def unpack_facts(text: str) -> Sequence[Fact]:
         raise msgspec.DecodeError(f"the facts of a step cannot be unpacked: {error}") from error
     if not unpacker.eof:
         raise msgspec.DecodeError(f"the facts of a step take more than {MOST_BYTES:,} bytes")
-    return _fact_list.decode(value)
+    try:
+        return _fact_list.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(
+            f"the facts of a step cannot be read: {type(error).__name__}: {error}"
+        ) from error

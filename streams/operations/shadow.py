@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from resegment.agents.batch import Batch
-from resegment.agents.deciding.applying import Known, apply_known, facts_of, read_known, receive_known
+from resegment.agents.deciding.applying import (
+    DamagedStep,
+    Known,
+    apply_known,
+    facts_of,
+    read_known,
+    receive_known,
+)
 from resegment.errors import FatalError, UserError
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
@@ -194,7 +202,8 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
             account = timeline.load(name, states.get(name))
             for group in groups:
                 timeline.advance(account, group[0] - 1)
-                apply_known(timeline, account, [group], group[0], opens)
+                with suppress(DamagedStep):  # it was set aside when it came
+                    apply_known(timeline, account, [group], group[0], opens)
             states[name] = timeline.encode(account)
         waiting.clear()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from resegment.agents.batch import Batch
-from resegment.agents.deciding.applying import Known, apply_known, facts_of, read_known
+from resegment.agents.deciding.applying import DamagedStep, Known, apply_known, facts_of, read_known
 from resegment.errors import FatalError
 from resegment.schemas.privacy.opening import FactKeys, OpenFact, as_it_is, leniently, open_with
 from resegment.schemas.state import AccountState, Membership
@@ -68,7 +69,8 @@ def relearn(
         if group[0] > until:
             break
         timeline.advance(account, group[0] - 1)
-        apply_known(timeline, account, [group], group[0], leniently(opens))
+        with suppress(DamagedStep):  # it was set aside when it came
+            apply_known(timeline, account, [group], group[0], leniently(opens))
     if account.state.membership.segment is not None:
         timeline.advance(account, until)
     return account

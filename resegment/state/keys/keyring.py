@@ -162,7 +162,10 @@ class Keyring:
                 return None if self._forgotten and self._forgets(fact) else fact
             if type(text) is not str or text[:3] != MARK or (end := text.find(".", 3, LONGEST)) < 0:
                 return fact
-            sealer = sealers[text[3:end]]
+            try:
+                sealer = sealers[text[3:end]]
+            except KeyError:
+                raise NotPrepared(text[3:end]) from None
             if type(sealer) is Sealer:
                 return open_personal(fact, text, end + 1, sealer)
             if sealer is ABSENT:
