@@ -65,13 +65,15 @@ class DeadLetter:
 class DeadLetterCount:
     """The number of dead letters by reason, without those that were sent again. `older` were not counted; `problem` says why nothing could be.
 
-    `undelivered` counts, by webhook endpoint or sink, the commands among them that were not sent again.
+    `undelivered` counts, by webhook endpoint or sink, the commands among them that were not sent again; `retried` those of
+    any reason that were.
     """
 
     reasons: Mapping[str, int] = field(default_factory=dict)
     older: int = 0
     problem: str | None = None
     undelivered: Mapping[str, int] = field(default_factory=dict)
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class Tally:
         """Return the counts; `older` records were not read."""
         reasons = (reason for _, reason, _ in self._latest.values() if reason is not None)
         waiting = (endpoint for *_, endpoint in self._latest.values() if endpoint)
-        return DeadLetterCount(_count(reasons), older, undelivered=_count(waiting))
+        retried = sum(reason is None for _, reason, _ in self._latest.values())
+        return DeadLetterCount(_count(reasons), older, undelivered=_count(waiting), retried=retried)
 
 
 def _count(words: Iterable[str]) -> dict[str, int]:

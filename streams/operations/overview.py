@@ -348,6 +348,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             "reasons": dict(overview.letters.reasons),
             "older": overview.letters.older,
             "undelivered": dict(overview.letters.undelivered),
+            "retried": overview.letters.retried,
         },
         "archive": describe_archive(overview.archive),
         "outcomes": overview.credits.describe(),

@@ -178,11 +178,17 @@ def _letters(overview: Overview) -> Text:
     total = sum(letters.reasons.values())
     if letters.problem is not None:
         return Text("Dead letters: not counted", style="dim")
+    older = f"{count(letters.older, 'older record')} of their topic not counted" if letters.older else ""
+    retried = (
+        f"{letters.retried:,} {'was' if letters.retried == 1 else 'were'} sent again"
+        if letters.retried
+        else ""
+    )
+    rest = "".join(f"; {one}" for one in (retried, older) if one)
     if not total:
-        return Text("No dead letters.", style="dim")
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in letters.reasons.items())
-    older = f", and {letters.older:,} older ones not counted by reason" if letters.older else ""
-    return Text(f"Dead letters: {total:,} ({reasons}){older}", style="yellow")
+        return Text(f"No dead letters{' wait' if rest else ''}{rest}.", style="dim")
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in letters.reasons.items())
+    return Text(f"Dead letters: {total:,} ({reasons}){rest}", style="yellow")
 
 
 def spell_ranges(numbers: Iterable[int]) -> str:
