@@ -94,7 +94,10 @@ class PlannedPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be planned: by default, the switch happens now and `moved` is what the definition says."""
+    """What is to be planned: by default, the switch happens now and `moved` is what the definition says.
+
+    A rollback `goes_back_to` a version, and takes back those from `rollback_of` on.
+    """
 
     definition: Definition
     route: Route = "none"
@@ -103,6 +106,7 @@ class Wish:
     rollback_of: int | None = None
     lists: Mapping[str, Collection[str]] | None = None
     """The accounts of the suppressions that are lists, by name; None: those that workers read last."""
+    goes_back_to: int | None = None
 
 
 async def plan_live(prefix: PlannedPrefix, wish: Wish, *, news: News | None = None, count: Count) -> Plan:
@@ -123,6 +127,7 @@ async def plan_live(prefix: PlannedPrefix, wish: Wish, *, news: News | None = No
         moved=wish.moved,
         route=wish.route,
         rollback_of=wish.rollback_of,
+        goes_back_to=wish.goes_back_to,
     )
     run = _Run(prefix, wish, switch, old, new, news)
     return await run.plan(count)

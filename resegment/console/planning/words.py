@@ -78,10 +78,15 @@ def _verb(number: int, verb: str) -> str:
 
 def subtitle(plan: Plan) -> str:
     """Return which versions the plan is about, and when its counts hold."""
-    back = f"rollback of version {plan.rollback_of}, " if plan.rollback_of is not None else ""
-    return spell_dates(
-        f"{back}from {name_version(plan.base)} to {name_version(plan.target)}, counted at {plan.at}"
-    )
+    versions = f"from {name_version(plan.base)} to {name_version(plan.target)}"
+    told = versions if plan.rollback_of is None else f"rollback {versions}{_tell_undone(plan)}"
+    return spell_dates(f"{told}, counted at {plan.at}")
+
+
+def _tell_undone(plan: Plan) -> str:
+    """Return which versions a rollback takes back, where that is more than the one in force."""
+    first, last = plan.rollback_of, plan.base.number
+    return "" if first == last or last is None else f", which takes back versions {first} to {last}"
 
 
 def describe_difference(one: Difference) -> str:

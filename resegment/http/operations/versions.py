@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
 import structlog
@@ -206,9 +206,8 @@ class LiveVersions:
             )
 
     async def _carry_out(self, kept: KeptPlan, job: Job, message: str) -> None:
-        found = await intend_saved(self._planned, f"plan {kept.plan.hash}", kept.intent.saved, None)
-        intent = replace(found, goes_back_to=kept.intent.goes_back_to)
-        back = kept.intent.goes_back_to
+        intent = await intend_saved(self._planned, f"plan {kept.plan.hash}", kept.intent.saved, None)
+        back = intent.goes_back_to
         told = message or ("" if back is None else f"roll back to version {back}")
         order = Order(job.actor, told)
         action = "apply" if back is None else "rollback"

@@ -168,7 +168,7 @@ class ExpectedOutcome(msgspec.Struct, frozen=True, kw_only=True, rename={"from_"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a switch would do at `at`. `hash` names it: what is approved is what is applied.
 
-    `base` is the version in force, `target` the new one. `judged` counts the accounts that have to be judged again,
+    `base` is the version in force, `target` the new one, or the one that a rollback goes back to. `judged` counts the accounts that have to be judged again,
     `moved` those that come into another segment, `renamed` those whose segment only gets another name. Where nothing
     is judged, the counts of accounts are those of the prefix.
     """

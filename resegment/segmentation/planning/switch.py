@@ -32,15 +32,17 @@ def plan_switch(
     moved: Mapping[str, str] | None = None,
     route: str | tuple[str, ...] = "none",
     rollback_of: int | None = None,
+    goes_back_to: int | None = None,
 ) -> PlannedSwitch:
     """Return what a switch from one definition to another is; `base` is the number of the old one.
 
-    `moved` are the new names of segments, each with the old one; by default, those of the new definition.
+    `moved` are the new names of segments, each with the old one; by default, those of the new definition. A rollback
+    `goes_back_to` the number of an earlier version.
     """
     differences = compare(old, new, moved)
     return PlannedSwitch(
         base=VersionName(number=base, fingerprint=old.version),
-        target=VersionName(number=None, fingerprint=new.version),
+        target=VersionName(number=goes_back_to, fingerprint=new.version),
         changes=find_changes(differences),
         differences=tuple(describe_differences(differences, tell_differences(old, new, differences))),
         route=route,

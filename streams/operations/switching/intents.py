@@ -35,13 +35,11 @@ def _ignore(number: int) -> None:
 class Intent:
     """A plan that is to be carried out, and what it takes to make it again.
 
-    `goes_back_to` is the version that a rollback goes back to. `seen` is when (by the monotonic clock) the accounts were
-    last found to be as the plan says.
+    `seen` is when (by the monotonic clock) the accounts were last found to be as the plan says.
     """
 
     saved: SavedPlan
     wish: Wish
-    goes_back_to: int | None = None
     seen: float = field(default_factory=time.monotonic)
 
     @property
@@ -53,6 +51,11 @@ class Intent:
     def definition(self) -> Definition:
         """The new version."""
         return self.wish.definition
+
+    @property
+    def goes_back_to(self) -> int | None:
+        """The version that a rollback goes back to."""
+        return self.wish.goes_back_to
 
 
 async def plan_wish(
@@ -74,7 +77,7 @@ async def intend_saved(planned: Planned, name: str, saved: SavedPlan, at: int | 
         raise BaseDiffers(plan, definitions.current)
     definition = compile_content(saved.content)
     moved = None if plan.rollback_of is None else invert_switches(definitions, plan.rollback_of)
-    wish = Wish(definition, plan.route, at, moved, plan.rollback_of)
+    wish = Wish(definition, plan.route, at, moved, plan.rollback_of, goes_back_to=plan.target.number)
     if not plan.is_empty:
         await check_drift(planned, saved, wish)
     return Intent(saved, wish)
@@ -92,8 +95,9 @@ async def intend_rollback(
         at=at,
         moved=invert_switches(definitions, undone),
         rollback_of=undone,
+        goes_back_to=chosen,
     )
-    return Intent(await plan_wish(planned, wish, count=count), wish, goes_back_to=chosen)
+    return Intent(await plan_wish(planned, wish, count=count), wish)
 
 
 def check_unused(definitions: Definitions, saved: SavedPlan) -> None:

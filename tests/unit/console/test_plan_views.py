@@ -8,13 +8,14 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 from rich.console import RenderableType
 
 from resegment.console.planning.markdown import render_markdown
 from resegment.console.planning.page import render_html
 from resegment.console.planning.sankey import draw_sankey
 from resegment.console.planning.terminal_view import render
-from resegment.console.planning.words import headline
+from resegment.console.planning.words import headline, subtitle
 from resegment.console.terminal import Terminal
 from resegment.segmentation.planning.plan import (
     Difference,
@@ -190,3 +191,24 @@ def test_a_plan_that_moves_nobody_says_what_differs(changes: str, text: str) -> 
         changes=changes,  # type: ignore[arg-type]
     )
     assert headline(plan) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "target", "undone", "told"),
+    [
+        (2, 1, 2, "rollback from version 2 to version 1, counted at"),
+        (4, 1, 2, "rollback from version 4 to version 1, which takes back versions 2 to 4, counted at"),
+        (2, None, 2, "rollback from version 2 to file bbbb, counted at"),
+        (3, None, None, "from version 3 to file bbbb, counted at"),
+    ],
+)
+def test_a_rollback_says_from_which_version_to_which(
+    base: int, target: int | None, undone: int | None, told: str
+) -> None:
+    plan = replace(
+        plan_of(),
+        base=VersionName(number=base, fingerprint="aaaa"),
+        target=VersionName(number=target, fingerprint="bbbb"),
+        rollback_of=undone,
+    )
+    assert subtitle(plan).startswith(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import httpx
@@ -139,7 +139,7 @@ class FakeVersions:
 
     async def plan_rollback(self, actor: str, number: int | None) -> KeptPlan:
         kept = await self.plan(actor, {"segments.yaml": self.text}, "none")
-        kept.intent = Intent(kept.intent.saved, kept.intent.wish, number or 2)
+        kept.intent = Intent(kept.intent.saved, replace(kept.intent.wish, goes_back_to=number or 2))
         return kept
 
     def find(self, plan: str) -> KeptPlan:
