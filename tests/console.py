@@ -188,10 +188,10 @@ class PrefixInMemory:
         for one in (prepare, apply, Stands(apply=apply.id)):
             self._registry.definitions.take(msgspec.json.encode(one))
 
-    def end_shadow(self) -> None:
-        """Discard the shadow."""
+    def end_shadow(self, at: int = 0) -> None:
+        """Discard the shadow, at an instant (ms)."""
         shadow = find_shadow(self._registry)
-        self._registry.definitions.take(msgspec.json.encode(Discarded(apply=shadow.apply.id)))
+        self._registry.definitions.take(msgspec.json.encode(Discarded(apply=shadow.apply.id, at=at)))
 
     def forget(self, account: str, *, person: bool = False) -> None:
         """Tell the shadow's comparison what is forgotten, as the follower of the index does."""

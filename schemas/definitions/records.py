@@ -131,9 +131,10 @@ class Applied(_Record, frozen=True, kw_only=True, tag="applied"):
 
 
 class Discarded(_Record, frozen=True, kw_only=True, tag="discarded"):
-    """The shadow of this apply is gone."""
+    """The shadow of this apply is gone, since `at` (ms); 0 where an earlier release wrote it."""
 
     apply: str
+    at: int = 0
 
 
 DefinitionRecord = (

@@ -35,6 +35,13 @@ class ApplyEntry(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     reason: str = ""
     """Why it is void."""
+    ended: str | None = None
+    """When a shadow was promoted or discarded; None while it runs, and where an earlier release did it."""
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether it is a shadow that ended without coming into force."""
+        return self.kind == "shadow" and self.state == "discarded"
 
 
 class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +58,12 @@ class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
     since: str | None
     """Since when it is in force, or was the last time; None if it never was."""
     applies: tuple[ApplyEntry, ...]
+
+    @property
+    def discarded(self) -> ApplyEntry | None:
+        """The last shadow of this version, if it was discarded and the version never came into force."""
+        ended = [one for one in self.applies if one.is_discarded]
+        return ended[-1] if ended and self.since is None else None
 
 
 def tell_history(definitions: Definitions, now: int) -> list[VersionEntry]:
@@ -99,6 +112,7 @@ def _tell_apply(one: ApplyHistory, now: int, *, promoted: bool) -> ApplyEntry:
         author="" if wish is None else wish.author,
         message="" if wish is None else wish.message,
         reason=one.reason,
+        ended=format_instant(one.discarded_at) if one.discarded_at else None,
     )
 
 

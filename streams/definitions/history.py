@@ -60,6 +60,8 @@ class ApplyHistory:
     """Why it is void."""
     applied: bool = False
     discarded: bool = False
+    discarded_at: int = 0
+    """When (ms) the shadow was discarded, 0 if that is not known."""
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +113,9 @@ class Definitions:
             case Foreign(apply=name) if name not in self.applies:
                 self.foreign.add(name)
             case Discarded(apply=name) if name in self.applies:
-                self.applies[name].discarded = True
+                one = self.applies[name]
+                if not one.discarded:
+                    one.discarded, one.discarded_at = True, record.at
             case Prepared() | Refused() | Stands() | Void() | Applied() if record.apply in self.applies:
                 self._settle(self.applies[record.apply], record)
             case _:

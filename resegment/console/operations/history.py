@@ -41,12 +41,8 @@ def _describe(one: VersionEntry) -> Text:
 
 def describe_apply(one: ApplyEntry) -> str:
     """Return an apply in one line: `applied at ..., from version 1, --route none`."""
-    when = "" if one.at is None else f" at {one.at}"
     route = one.route if isinstance(one.route, str) else " ".join(one.route)
-    words = [
-        f"{'shadow ' if one.kind == 'shadow' else ''}{one.state}{when}",
-        f"from version {one.from_version}",
-    ]
+    words = [_tell_state(one), f"from version {one.from_version}"]
     if one.rollback_of is not None:
         words.append(f"rollback of version {one.rollback_of}")
     if one.kind == "switch" and one.state != "void":
@@ -54,3 +50,13 @@ def describe_apply(one: ApplyEntry) -> str:
     if one.reason:
         words.append(escape_line(one.reason))
     return ", ".join(words)
+
+
+def _tell_state(one: ApplyEntry) -> str:
+    """Return how an apply stands: `applied at ...`, or of a shadow `shadow since ..., discarded at ...`."""
+    if one.kind != "shadow":
+        return one.state if one.at is None else f"{one.state} at {one.at}"
+    began = "shadow" if one.at is None else f"shadow since {one.at}"
+    if one.state == "running":
+        return began
+    return f"{began}, {one.state}" if one.ended is None else f"{began}, {one.state} at {one.ended}"

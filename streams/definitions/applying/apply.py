@@ -91,7 +91,9 @@ async def discard_shadow(connection: ApplyConnection) -> int | None:
         shadow = definitions.shadow
         if shadow is None:
             return None
-        await DefinitionWriter(connection.publisher, connection.topics).write(Discarded(apply=shadow.id))
+        reader = PrefixReader(connection.client, connection.prefix, connection.partitions)
+        record = Discarded(apply=shadow.id, at=await reader.now())
+        await DefinitionWriter(connection.publisher, connection.topics).write(record)
         return shadow.version
 
 
@@ -193,7 +195,7 @@ class _Work:
         """End the shadow, if it is the version that is in force now."""
         shadow = self._definitions.shadow
         if shadow is not None and self._definitions.version(shadow.version).digest == definition.digest:
-            await self._write(Discarded(apply=shadow.id))
+            await self._write(Discarded(apply=shadow.id, at=await self._reader.now()))
 
     async def _check_workers(self) -> None:
         if not await read_workers(self._connection.client, self._connection.prefix):

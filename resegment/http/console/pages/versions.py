@@ -46,7 +46,7 @@ async def show_versions(view: View) -> Response:
     history = tell_history(definitions, await view.prefix.now())
     columns: list[Column[VersionEntry]] = [
         Column("number", "#", lambda row: row.number, "number", link=lambda row: _version_url(view, row.number)),
-        Column("state", "State", lambda row: _tell_state(row, shadow)),
+        Column("state", "State", lambda row: _tell_state(row, shadow), "words"),
         Column("since", "In force since", lambda row: _at(row.since), "instant"),
         Column("changes", "What it changed", lambda row: row.changes, "words", link=lambda row: _diff_url(view, row)),
         Column("author", "Author", lambda row: row.author or None, note=lambda row: row.message or None, noted="Message"),
@@ -82,7 +82,14 @@ def _tell_state(row: VersionEntry, shadow: int | None) -> str:
         return "in force"
     if row.number == shadow:
         return "shadow"
-    return "earlier" if row.since else "never in force"
+    if row.since:
+        return "earlier"
+    return "never in force" if row.discarded is None else tell_discarded(row.discarded)
+
+
+def tell_discarded(shadow: ApplyEntry) -> str:
+    """Return that a shadow was discarded, and when, where that is known."""
+    return "shadow, discarded" if shadow.ended is None else f"shadow, discarded at {shadow.ended}"
 
 
 def _before(history: list[VersionEntry]) -> int | None:
@@ -199,6 +206,7 @@ async def show_version(view: View, number: int) -> Response:
         data={**msgspec.to_builtins(entry), "files": files},
         version=version,
         entry=entry,
+        never="never" if entry.discarded is None else f"never: {tell_discarded(entry.discarded)}",
         files=files,
     )
 

@@ -95,5 +95,7 @@ async def test_a_version_that_runs_as_a_shadow_says_so(
     assert await state() == "never in force"
     prefix.begin_shadow(2, NOW)
     assert await state() == "shadow"
-    prefix.end_shadow()
-    assert await state() == "never in force"
+    prefix.end_shadow(NOW + HOUR)
+    assert await state() == f"shadow, discarded at {format_instant(NOW + HOUR)}"
+    page = " ".join((await http.get("/versions/2")).text.split())
+    assert "never: shadow, discarded at" in page

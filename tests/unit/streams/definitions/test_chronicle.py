@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from resegment.console.operations.history import describe_apply
 from resegment.schemas.definitions.records import (
     Applied,
     Apply,
@@ -111,6 +112,25 @@ def test_a_shadow_that_ended_says_whether_its_version_came_into_force() -> None:
     assert [one.state for one in history(*records)[2].applies] == ["discarded"]
     records += [*switch("b", 2, 60), Stands(apply="b"), Applied(apply="b")]
     assert [one.state for one in history(*records)[2].applies] == ["promoted", "applied"]
+
+
+def test_a_shadow_that_was_discarded_says_when_and_one_of_an_earlier_release_does_not() -> None:
+    begun = [*version(1, "7d"), *version(2, "9d"), *switch("a", 2, 50, kind="shadow"), Stands(apply="a")]
+    assert history(*begun)[2].discarded is None
+    ended = [Discarded(apply="a", at=START + 70), Discarded(apply="a", at=START + 90)]
+    shadow = history(*begun, *ended)[2].discarded
+    assert shadow is not None
+    assert shadow.ended == "2023-11-14T22:13:20.070Z"
+    assert describe_apply(shadow).startswith(
+        "shadow since 2023-11-14T22:13:20.050Z, discarded at 2023-11-14T22:13:20.070Z, from version 1"
+    )
+    older = history(*begun, Discarded(apply="a"))[2].discarded
+    assert older is not None
+    assert describe_apply(older).startswith(
+        "shadow since 2023-11-14T22:13:20.050Z, discarded, from version 1"
+    )
+    in_force = history(*begun, *ended, *switch("b", 2, 95), Stands(apply="b"), Applied(apply="b"))
+    assert in_force[2].discarded is None
 
 
 def test_a_version_that_means_the_same_or_cannot_be_read_says_so() -> None:
