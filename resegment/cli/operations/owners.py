@@ -112,24 +112,31 @@ def list_owners(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the members of each team, how many accounts each owns, who is away, and how many accounts wait.
+    """Print the members of each team, how many accounts each owns, who is away, and which accounts wait, and why.
 
-    With --json, print one line for each team.
+    With --json, print one line for each team: `reasons` counts its accounts that wait, and `wait` of a member those that this
+    member may take. The line of team null has the accounts that no team gets.
     """
     from msgspec import to_builtins
 
-    from resegment.console.operations.owners import describe_owners, render_owners
+    from resegment.console.operations.owners import describe_owners, render_owners, render_waits
     from resegment.console.terminal import print_note, screen, write_json_lines
+    from resegment.http.operations.queue import count_waits
+    from resegment.routing.policy import Policy
 
     async def run(session: Session, store: OwnerStore) -> None:
         definition = (await session.load_registry()).current.definition
-        rows = describe_owners(definition.teams, await store.look(), await session.now())
+        now = await session.now()
+        waits = await count_waits(session.client, session.reader, Policy(definition), now)
+        rows = describe_owners(definition.teams, await store.look(), now, waits)
         if as_json:
             write_json_lines(sys.stdout.buffer, (to_builtins(row) for row in rows))
-        elif rows:
+            return
+        if rows:
             screen().print(render_owners(rows))
         else:
             print_note("no team of the version in force has members")
+        screen().print(render_waits(waits))
 
     _with_store(run, servers, segments=segments)
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from resegment.routing.describe import since_of, tell_obstacle, workflow_of
 from resegment.routing.policy import Policy
+from resegment.routing.staffing.waiting import (
+    QUEUED,
+    SETTLING,
+    WAITING,
+    Takers,
+    WaitCounts,
+    find_reason,
+    team_of,
+)
 from resegment.schemas.routing import RoutedState
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.operations.routing_status import find_turns
@@ -25,24 +34,6 @@ PAUSED: Final = 200
 """After so many accounts that wait, other work comes in between."""
 NAMED: Final = 5
 """How many members are named who may take an account."""
-QUEUED: Final = "queued"
-SETTLING: Final = "settling"
-QUIET: Final = "quiet"
-HOLDOUT: Final = "holdout"
-REASONS: Final[Mapping[str, str]] = {
-    QUEUED: "in a workflow, in the queue of a team: no owner has room or is on shift",
-    SETTLING: "in the line of a team that has room today: who gets it is settled a little after the last one joined",
-    "waiting": "in the line of a team whose limit of the day others have taken, or will take",
-    "held": "rests on the absence of events whose source is silent",
-    "capped": "has reached the limit of enrollments over all workflows",
-    "cooldown": "left the workflow or lost a deal recently",
-    "suppressed": "a suppression applies",
-    QUIET: "left out by the routing mode or by a new version; `resegment routing enroll` enrolls it",
-    HOLDOUT: "drawn for the comparison group of its segment, which no workflow gets",
-}
-"""Why an account waits that may still be enrolled, or owned, later, or is kept out without waiting."""
-KEPT_OUT: Final = (QUIET, HOLDOUT)
-"""The reasons of accounts that wait for nothing: they are listed only if asked for."""
 
 
 class WaitingAccount(NamedTuple):
@@ -82,14 +73,14 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy, now: i
     complete = True
     async for batch in reader.routings():
         for name, state in batch:
-            reason = QUEUED if policy.is_queued(state) else str(state.decision)
+            reason = find_reason(state, policy)
             workflow = workflow_of(state)
             if workflow is not None:
                 found = counts.setdefault(workflow, Counter())
                 found[state.decision] += 1
                 if reason == QUEUED:
                     found[QUEUED] += 1
-            if reason in REASONS:
+            if reason is not None:
                 reasons[reason] += 1
                 if reasons[reason] <= LISTED:
                     listed.append((name, reason, state))
@@ -119,32 +110,30 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy, now: i
     )
 
 
-class Takers:
-    """Finds the members who may take an account: once for all accounts of a team with the same gates."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._found: dict[tuple[str | None, frozenset[str]], tuple[str, ...]] = {}
-
-    def find(self, team: str | None, gates: Collection[str]) -> tuple[str, ...]:
-        """Return them."""
-        key = team, frozenset(gates)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._policy.eligible(team, gates)
-        return found
+async def count_waits(client: Redis, reader: PrefixReader, policy: Policy, now: int) -> WaitCounts:
+    """Count the accounts that wait, as `read_queue` finds them, of all that there are. Raises StoreUnavailable."""
+    counts, in_line = WaitCounts(policy), list[RoutedState]()
+    async for batch in reader.routings():
+        for _, state in batch:
+            if find_reason(state, policy) == WAITING:
+                in_line.append(state)
+            else:
+                counts.take(state)
+    turns = await find_turns(client, reader.prefix, in_line, policy.definition.teams, now)
+    for state in in_line:
+        turn = turns.get(state.assignment or "")
+        counts.take(state, settles=turn is not None and turn.settles)
+    return counts
 
 
 def describe_waiting(name: str, reason: str, state: RoutedState, members: Takers) -> WaitingAccount:
     """Return an account that waits, in words."""
-    one, route = state.enrollment, None if state.target is None else state.target.route
+    one, takers = state.enrollment, members.find(reason, state)
     if reason == QUEUED and one is not None:
-        takers = members.find(one.team, state.active_gates)
         queue = one.owner if one.owner == one.team else f"{one.owner} of {one.team}"
         words = f"in the queue {queue}: {_tell_takers(takers)}"
         return WaitingAccount(name, reason, one.workflow, one.team, takers, one.at, words)
-    team = None if route is None else route.team
-    takers = members.find(team, state.active_gates) if reason in ("waiting", SETTLING) else ()
+    team = team_of(reason, state)
     return WaitingAccount(
         name, reason, workflow_of(state), team, takers, since_of(state), tell_obstacle(state)
     )

@@ -12,12 +12,14 @@ from resegment.console.definition.summary import render as render_summary
 from resegment.console.operations.accounts import render as render_accounts
 from resegment.console.operations.changes import render as render_change
 from resegment.console.operations.dead_letters import render_list
-from resegment.console.operations.owners import MemberRow, TeamRow, render_owners
+from resegment.console.operations.owners import MemberRow, TeamRow, render_owners, render_waits
 from resegment.console.operations.routing import render_accounts as render_routing
 from resegment.console.operations.routing import render_history, render_received
 from resegment.console.operations.status import render as render_status
+from resegment.routing.policy import Policy
 from resegment.routing.staffing.past import PastDecision
-from resegment.schemas.routing import Enrollment, RoutedState, Target
+from resegment.routing.staffing.waiting import WaitCounts
+from resegment.schemas.routing import Enrollment, RoutedState, RouteSnapshot, Target
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.segmentation.inspection.summary import Move, summarise
@@ -26,6 +28,8 @@ from resegment.state.redis.reader import PartitionLook, PlacedAccount
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.operations.dead_letters import DeadLetter, DeadLetterCount
 from resegment.streams.operations.overview import Overview
+from tests.builders import definition_of
+from tests.oracle.cases import segments
 
 WIDTH = 80
 NOON = parse_instant("2026-11-24T12:00:00Z")
@@ -175,10 +179,45 @@ def test_the_status_keeps_its_figures() -> None:
     assert "…" not in text
 
 
+@pytest.mark.parametrize(
+    ("letters", "told"),
+    [
+        (DeadLetterCount(), "No dead letters."),
+        (DeadLetterCount(retried=3), "No dead letters wait; 3 were sent again."),
+        (
+            DeadLetterCount(retried=1, older=1_200),
+            "No dead letters wait; 1 was sent again; 1,200 older records of their topic not counted.",
+        ),
+        (
+            DeadLetterCount({"not-a-company": 2}, retried=1),
+            "Dead letters: 2 (not-a-company 2); 1 was sent again",
+        ),
+    ],
+)
+def test_the_status_says_whether_dead_letters_wait_or_were_sent_again(
+    letters: DeadLetterCount, told: str
+) -> None:
+    text = shown(render_status(Overview("p", "wall", "da656922ae38", NOON, [], [], letters)))
+    assert told in " ".join(text.split())
+
+
+def test_why_accounts_wait_fits() -> None:
+    waits = WaitCounts(Policy(definition_of(segments(hot={"event": "funding"}))))
+    for number, decision in enumerate(["suppressed", "capped", "cooldown", "held", "waiting", "quiet"]):
+        route = RouteSnapshot(f"a-workflow-with-a-long-name-{number}", team="enterprise")
+        target = Target("c", 1, NOON, "hot", True, route, None, False)
+        for _ in range(number + 1):
+            waits.take(RoutedState(target=target, decision=decision, since=NOON))  # type: ignore[arg-type]
+    text = shown(render_waits(waits))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for part in ("15 accounts", "limit of the day", "suppressed", "a suppression applies", "quiet"):
+        assert part in " ".join(text.split())
+
+
 def test_a_table_of_owners_keeps_names_and_figures() -> None:
     member = MemberRow("Alexandra Papadopoulou-Smith", 2, 1_200, 1_500, away_today=True, gone=False)
     text = shown(render_owners([TeamRow("outbound-sales-emea-enterprise", [member], 7, 4, 5)]))
     assert max(map(len, text.splitlines())) <= WIDTH
-    for part in ("1,200", "1,500", "away today", "weight", "capacity", "4 of 5 today, 7 waiting"):
+    for part in ("1,200", "1,500", "away today", "weight", "capacity", "4 of 5 today, wait: limit of the day 7"):
         assert part in " ".join(text.split())
     assert "…" not in text

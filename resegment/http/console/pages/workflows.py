@@ -14,35 +14,15 @@ from resegment.console.operations.owners import MemberRow, TeamRow
 from resegment.http.console.forms import done, operate, read_count, read_form, read_one
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
-from resegment.http.operations.queue import (
-    HOLDOUT,
-    KEPT_OUT,
-    MOST,
-    QUEUED,
-    QUIET,
-    REASONS,
-    SETTLING,
-    Queue,
-    WaitingAccount,
-)
+from resegment.http.operations.queue import MOST, Queue, WaitingAccount
 from resegment.routing.describe import MEANINGS, MODES
+from resegment.routing.staffing.waiting import KEPT_OUT, QUEUED, QUIET, REASONS, SETTLING, WORDS
 from resegment.schemas.segments import Team
 
 router: Final = APIRouter()
 PATH: Final = "/workflows"
 EVERY: Final = "all"
 """The reason in the address that stands for all of them, those of `KEPT_OUT` included."""
-WORDS: Final[Mapping[str, str]] = {
-    QUEUED: "in a queue",
-    SETTLING: "line settles",
-    "waiting": "limit of the day",
-    "held": "held: silent source",
-    "capped": "limit of enrollments",
-    "cooldown": "cooldown",
-    "suppressed": "suppressed",
-    QUIET: "quiet",
-    HOLDOUT: "held out",
-}
 _MEANINGS: Final[Mapping[str, str]] = {str(name): words for name, words in MEANINGS.items()}
 
 

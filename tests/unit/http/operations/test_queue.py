@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.http.operations import queue as module
-from resegment.http.operations.queue import read_queue
+from resegment.http.operations.queue import count_waits, read_queue
 from resegment.routing.policy import Policy
 from resegment.schemas.routing import (
     Enrollment,
@@ -198,4 +198,8 @@ async def test_a_line_that_settles_is_no_limit_of_the_day_and_both_say_until_whe
         "gone.com": ("waiting", "waiting for calls (its grant is on its way)"),
     }
     assert found.workflows == {"calls": {"waiting": 5, "settling": 1}}
+    client = cast("Redis", server)
+    counts = await count_waits(client, PrefixReader(client, "p", 1), POLICY, AT)
+    assert counts.teams == {"sales": {"waiting": 5, "settling": 1}}
+    assert counts.members == {"ann": 6, "bob": 6}
     assert {one.takers for one in found.waiting} == {("ann", "bob")}

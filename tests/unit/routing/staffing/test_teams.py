@@ -251,7 +251,7 @@ def test_the_table_of_owners_has_every_name_and_figure() -> None:
         "1,200",
         "away today",
         "left",
-        "4 of 5 today, 7 waiting, 4 in the queue",
+        "4 of 5 today, wait: in a queue 4, limit of the day 7",
         "dropped",
         "in no team",
     ):
