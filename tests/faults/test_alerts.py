@@ -29,6 +29,8 @@ from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.state.redis.keys import PartitionKeys
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.operations.ingest import send_replay
+from tests import companies
 from tests.faults.conftest import Arena
 from tests.faults.scenario import COMMAND, PARTITIONS, ROOT, Scenario
 from tests.faults.test_records import administration, end
@@ -41,6 +43,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HASTE = 60
 """How much less long each alert has to hold here."""
+BALLAST = 48 << 20
+"""How much more than it uses Redis may use, bytes."""
 
 
 class Alerts:
@@ -137,7 +141,7 @@ async def test_alerts_fire_by_real_faults_and_go_out(arena: Arena, own_redis: Sy
     shutil.rmtree(arena.folder / "prometheus", ignore_errors=True)
     (arena.folder / "prometheus").mkdir()
 
-    async def harm(run: Scenario) -> int:
+    async def harm(run: Scenario, sending: asyncio.Task[None]) -> int:
         async with prometheus(arena.folder / "prometheus", targets) as alerts, receiving() as crm:
             deliver = await start_delivery(run, crm.port, delivery)
             try:
@@ -146,7 +150,7 @@ async def test_alerts_fire_by_real_faults_and_go_out(arena: Arena, own_redis: Sy
                 done = [
                     await kill_the_worker(run, alerts),
                     await fill_redis(own_redis, alerts),
-                    await lose_a_partition(run, alerts),
+                    await lose_a_partition(run, alerts, sending),
                     await send_nonsense(run, alerts),
                 ]
                 crm.answer = 422
@@ -173,8 +177,8 @@ async def test_alerts_fire_by_real_faults_and_go_out(arena: Arena, own_redis: Sy
     try:
         await scenario.start()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(scenario.send())
-            fired = tasks.create_task(harm(scenario))
+            sending = tasks.create_task(scenario.send())
+            fired = tasks.create_task(harm(scenario, sending))
         assert fired.result() == 6
         await scenario.finish()
     finally:
@@ -213,17 +217,40 @@ async def kill_the_worker(run: Scenario, alerts: Alerts) -> int:
 
 
 async def fill_redis(server: SystemRedis, alerts: Alerts) -> int:
+    """Fill most of what Redis may use, then delete that again.
+
+    What fills it is many times the buffers of its clients: they come and go by some 100 kB while a worker starts, which
+    is more than a tenth of what so small a Redis uses.
+    """
     async with Redis.from_url(server.url) as client:
-        used = (await client.info("memory"))["used_memory"]
-        await client.config_set("maxmemory", int(used * 1.15))
+
+        async def used() -> int:
+            return int((await client.info("memory"))["used_memory"])
+
+        limit = await used() + BALLAST
+        await client.config_set("maxmemory", limit)
+        names: list[str] = []
+        while await used() < 0.9 * limit:
+            names.append(f"ballast-{len(names)}")
+            await client.set(names[-1], bytes(BALLAST // 64))
         await alerts.fires("ResegmentRedisMemory")
+        await client.delete(*names)
+        await alerts.goes_out("ResegmentRedisMemory")
         await client.config_set("maxmemory", 0)
-    await alerts.goes_out("ResegmentRedisMemory")
     return 1
 
 
-async def lose_a_partition(run: Scenario, alerts: Alerts) -> int:
+async def lose_a_partition(run: Scenario, alerts: Alerts, sending: asyncio.Task[None]) -> int:
+    """Delete the accounts of a partition. Its next commit notices: of events that its source sends once more."""
+    await sending
     await run.client.delete(PartitionKeys.of(run.prefix, 1).accounts)
+    again = [
+        pair
+        for pair in companies.events(run.one_in)
+        if partition_of(pair[0].account.encode(), PARTITIONS) == 1
+    ]
+    async with run.source() as publisher:
+        await send_replay(again[:20], publisher, run.topics, partitions=PARTITIONS, until=companies.UNTIL)
     await alerts.fires("ResegmentPartitionsWaiting")
     await run.command("rebuild", "--partition", "1")
     await alerts.goes_out("ResegmentPartitionsWaiting")
