@@ -30,7 +30,7 @@ from resegment.streams.definitions.log import DefinitionWriter
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.settling import Settler
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.runtime import collect_young
+from resegment.streams.runtime import YoungObjects
 from resegment.streams.worker.batch_divider import BatchDivider, divide_batch
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.loops.input_topics import InputTopics
@@ -174,7 +174,8 @@ class SegmenterStage:
         self._announcer = Announcer(registry)
         self._settler = Settler(registry, DefinitionWriter(publisher, topics))
         self._committed, self._dead_letters = committed, topics.dead_letters.name
-        self._publisher, self._progress, self._divider = publisher, progress, BatchDivider()
+        self._publisher, self._progress = publisher, progress
+        self._divider, self._young = BatchDivider(), YoungObjects()
         self._cursors: dict[int, tuple[tuple[int | None, int], int]] = {}
         """How far the sweep of each partition is, under which fence and to which version."""
 
@@ -218,7 +219,7 @@ class SegmenterStage:
             partitions.note_failure(owned, error)
             raise
         self._divider.speed_up(batch)
-        collect_young()
+        self._young.collect()
 
     async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int) -> None:
         while (apply := (await self._decide(batch, owned, fence)).waits_for) is not None:

@@ -235,7 +235,8 @@ async def run(arguments: argparse.Namespace, clock: Clock) -> dict[str, Any]:
     for one in owned:
         await one.take("stages")
     runtime.settle()
-    collect = getattr(runtime, "collect_young", lambda: None)  # which versions before this one have not
+    young = getattr(runtime, "YoungObjects", None)  # which versions before this one have not
+    collect = getattr(runtime, "collect_young", lambda: None) if young is None else young().collect
     offsets = [[0] * PARTITIONS, [0] * PARTITIONS]
     raws = source.kept[topics.replay.name]
     changes = 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resegment.streams.runtime import Tidier, collect_young, settle
+from resegment.streams.runtime import Tidier, YoungObjects, settle
 
 
 class Node:
@@ -36,7 +36,7 @@ def test_what_outlives_a_collection_is_kept_out_of_the_next_ones() -> None:
     settle()
     before = gc.get_freeze_count()
     kept = [[number] for number in range(20_000)]
-    collect_young()
+    YoungObjects().collect()
     assert gc.get_freeze_count() - before > 10_000
     assert len(kept) == 20_000
 
@@ -46,6 +46,44 @@ def test_young_objects_that_only_refer_to_themselves_are_freed() -> None:
     lost = weakref.ref(Node())
     gc.collect(0)
     assert lost() is None
+
+
+def fill() -> list[list[int]]:
+    """Return so many new objects that a look is due."""
+    return [[number] for number in range(20_000)]
+
+
+def test_new_objects_are_kept_unseen_where_a_look_found_nothing_and_looked_through_where_it_did() -> None:
+    settle()
+    young = YoungObjects()
+    kept = [fill()]
+    young.collect()
+    lost = weakref.ref(Node())
+    kept.append(fill())
+    young.collect()
+    assert lost() is not None
+    for _ in range(3):  # the next look, and two of three times without one
+        dirty = [Node() for _ in range(20_000)]
+        lost = weakref.ref(dirty[0])
+        dirty.clear()
+        young.collect()
+        if lost() is None:
+            break
+    assert lost() is None
+    lost = weakref.ref(Node())
+    kept.append(fill())
+    young.collect()
+    assert lost() is None
+
+
+def test_in_a_process_that_keeps_no_accounts_new_objects_are_always_looked_through() -> None:
+    settle(keeps_accounts=False)
+    young, kept = YoungObjects(), []
+    for _ in range(3):
+        lost = weakref.ref(Node())
+        kept.append(fill())
+        young.collect()
+        assert lost() is None
 
 
 def lose() -> weakref.ref[Node]:
@@ -60,10 +98,10 @@ def test_a_tidier_frees_what_was_kept_as_the_process_grows() -> None:
     peak = 200
     tidier = Tidier(lambda: 0.0, lambda: peak)
     lost = lose()
-    peak = 299
+    peak = 399
     tidier.look(idle=False)
     assert lost() is not None
-    peak = 300
+    peak = 400
     tidier.look(idle=False)
     assert lost() is None
     lost = lose()
