@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -49,15 +49,14 @@ def render(change: Change, *, void: bool = False, width: int | None = None) -> T
     return Text("\n").join([line, *(Text(INDENT).append_text(one) for one in folded)])
 
 
-def give_reason(change: Change) -> str:
-    """Return the tests that moved the account, with evidence: tests of the causing events first.
+def give_reason(change: Change, most: int | None = SHOWN) -> str:
+    """Return the tests that moved the account, with evidence: those that made it move first. `most` is how many are shown.
 
     If time moved it, start with the test of the old segment that is no longer true; if a new version of the segments
     file did, with its number. What the tests held on is missing where somebody was forgotten.
     """
     reason, cause = change["reason"], change["cause"]
-    events = set(cause.get("events") or ())
-    holds = sorted(reason.get("holds") or (), key=lambda one: _weight(one, events))
+    holds = _order(reason.get("holds") or (), cause)
     told = [f"no longer {test}" for test in reason.get("no_longer") or ()] if "deadline" in cause else []
     told = [*told[:1], *map(_tell, holds), *told[1:]]
     if not told:
@@ -72,14 +71,41 @@ def give_reason(change: Change) -> str:
         told = [f"{other} is an account of its own again", *told]
     if (what := cause.get("forgotten")) is not None:
         told = ["forgotten" if what == "account" else "a person was forgotten", *told]
-    more = len(told) - SHOWN
+    more = 0 if most is None else max(0, len(told) - most)
     gone = " (forgotten)" if change.get("forgotten") else ""
-    return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "") + gone
+    return "; ".join(told[:most]) + (f"; and {more} more" if more else "") + gone
 
 
-def _weight(held: Mapping[str, Any], events: set[str]) -> int:
-    evidence = {fact["id"] for fact in held.get("evidence") or ()}
-    return 0 if evidence & events else 1 if evidence else 2
+def _order(holds: Sequence[Mapping[str, Any]], cause: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return tests in the order in which they can have moved the account: the newest fact first, of those that are alike.
+
+    What rests on a causing event comes first. Where nothing does, the event changed a value; where time moved the account, it
+    may have been that something no longer is there.
+    """
+    events = set(cause.get("events") or ())
+    cited = [
+        {one["id"] for fact in held.get("evidence") or () for one in (fact, *fact.get("same", ()))}
+        for held in holds
+    ]
+    if "deadline" in cause:
+        order = ("absence", "facts", "value")
+    elif events and not any(ids & events for ids in cited):
+        order = ("value", "facts", "absence")
+    else:
+        order = ("facts", "value", "absence")
+
+    def weigh(place: int) -> int:
+        held = holds[place]
+        if cited[place] & events:
+            return -1
+        return order.index("value" if "facts" not in held else "facts" if held["facts"] else "absence")
+
+    newest = sorted(range(len(holds)), key=lambda place: _newest(holds[place]), reverse=True)
+    return [holds[place] for place in sorted(newest, key=weigh)]
+
+
+def _newest(held: Mapping[str, Any]) -> str:
+    return max((fact["time"] for fact in held.get("evidence") or ()), default="")
 
 
 def _tell(held: Mapping[str, Any]) -> str:

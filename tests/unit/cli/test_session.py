@@ -352,7 +352,7 @@ def holding(test: str, *ids: str) -> dict[str, Any]:
 def test_a_reason_begins_with_the_test_that_the_causing_event_made_true() -> None:
     holds = [{"test": "employees >= 20", "value": 30}, holding("old", "e0"), holding("new", "e1", "e0")]
     assert give_reason(change(1, reason={"holds": holds})) == (
-        "new: opened on Jan 1, 2026 and 1 more; old: opened on Jan 1, 2026 (+1)"
+        "new: opened on Jan 1, 2026 and 1 more; old: opened on Jan 1, 2026; and 1 more"
     )
 
 

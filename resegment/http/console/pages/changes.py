@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from markupsafe import Markup
 from starlette.responses import StreamingResponse
 
-from resegment.console.operations.changes import give_reason
+from resegment.console.operations.changes import SHOWN, give_reason
 from resegment.http.console.feed import Feed, Place, begin_feed, decode_place
 from resegment.http.console.rendering import environment
 from resegment.http.console.table import Column, Slice, TableState
@@ -24,9 +24,6 @@ from resegment.streams.live.queries import (
 )
 
 router: Final = APIRouter()
-
-SHOWN: Final = 15
-"""Changes that a feed begins with."""
 
 
 def columns_of(view: Viewing, *, with_account: bool = True) -> list[Column[ChangeRow]]:
@@ -51,10 +48,10 @@ def columns_of(view: Viewing, *, with_account: bool = True) -> list[Column[Chang
     ]
 
 
-def tell_why(row: ChangeRow) -> str:
-    """Return why an account moved, in a line."""
+def tell_why(row: ChangeRow, most: int | None = SHOWN) -> str:
+    """Return why an account moved, in a line: by so many tests, None for all."""
     try:
-        told = give_reason(row.told)
+        told = give_reason(row.told, most)
     except (KeyError, TypeError, ValueError, AttributeError):  # no worker of this release wrote it
         told = "its reason cannot be read"
     if row.is_void:
