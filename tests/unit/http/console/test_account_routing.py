@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import httpx
 import msgspec
 from fastapi import FastAPI
@@ -197,6 +199,53 @@ async def test_credit_at_a_past_time_is_that_of_then(http: httpx.AsyncClient, pr
         in page
     )
     assert "As it was known then." in page
+
+
+async def test_an_account_that_was_held_out_was_not_touched(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    def touch(name: str, at: int, arm: Literal["enrolled", "holdout"]) -> Touch:
+        given: dict[str, Any] = {"segment": "hiring-now", "workflow": "hiring", "change": name, "arm": arm}
+        return Touch(touch=name, account="acme.com", at=at, **given)
+
+    prefix.dataset = Dataset.of([touch("t1", NOW - 9 * DAY, "holdout")])
+    page = await read(http, ACME)
+    assert (
+        "Never touched; held out once as a comparison, on Mar 22, 2026, 12:00 PM UTC from hiring-now: no workflow got it then; "
+        "no outcome is known." in page
+    )
+    found = await ask(http, ACME)
+    credit = found["credit"]
+    assert isinstance(credit, dict)
+    assert (credit["touches"], credit["last_touch"], credit["held_out"]) == (0, None, 1)
+    rows = (await http.get(f"{ACME}?what=held+out&format=json&table=timeline")).json()["rows"]
+    assert [one["text"] for one in rows] == ["held out of hiring-now, hiring"]
+    prefix.dataset = Dataset.of(
+        [
+            touch("t1", NOW - 9 * DAY, "holdout"),
+            touch("t2", NOW - 5 * DAY, "enrolled"),
+            touch("t3", NOW - 2 * DAY, "holdout"),
+        ]
+    )
+    page = await read(http, ACME)
+    assert (
+        "Touched 1 time, the last time on Mar 26, 2026, 12:00 PM UTC from hiring-now; held out 2 times"
+        in page
+    )
+    prefix.dataset = Dataset.of([])
+    assert "Never touched, and no outcome is known." in await read(http, ACME)
+
+
+async def test_the_page_says_by_which_change_the_account_came_with_every_test(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    page = await read(http, f"{ACME}?tz=Europe/Berlin")
+    assert "<p>It came from not-now on <time" in page
+    assert "hiring (change = opened) within 90d: opened on Mar 20, 2026; status = active: active</p>" in page
+    first = await read(http, "/accounts/globex.com")
+    assert "<p>It came when it was first seen, on <time" in first
+    later = await read(http, f"{ACME}?at=2026-09-01T00:00:00Z")
+    assert "It came " not in later, "no change is known that put it where it will be"
 
 
 async def test_a_past_time_says_which_tests_say_something_else_now_and_on_what_they_rested(

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from resegment.http.console import table
-from resegment.http.console.pages import accounts
+from resegment.http.console.pages import timeline
 from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.live.decoding import Command, decode_command
 from resegment.streams.prefix import IDENTITIES
@@ -253,7 +255,7 @@ async def test_a_timeline_that_is_cut_says_so_and_is_cut_at_the_time_that_is_sho
 ) -> None:
     whole = (await http.get("/accounts/acme.com")).text
     assert "only the newest" not in whole
-    monkeypatch.setattr(accounts, "MOST", 1)
+    monkeypatch.setattr(timeline, "MOST", 1)
     cut = (await http.get("/accounts/acme.com")).text
     assert "only the newest 1 changes and the newest 1 commands" in cut
     first = "/accounts/acme.com?at=2026-03-20T09:29:59Z&format=json&table=timeline"
@@ -290,11 +292,50 @@ async def test_a_command_on_the_timeline_says_when_it_was_sent_or_for_which_chan
     )
     await prefix.index.add_commands([known, unknown])
     rows = (await http.get("/accounts/acme.com?what=command&format=json&table=timeline")).json()["rows"]
-    told = {one["text"]: one["known"] for one in rows if "calls" in one["text"]}
+    told = {one["text"]: (one["at"], one["known"]) for one in rows if "calls" in one["text"]}
     assert told == {
-        "enroll calls (hot): it hires": "2026-03-31T12:00:00Z",
-        "enroll calls (hot), for the change of this time: it hires": None,
+        "enroll calls (hot): it hires": ("2026-03-31T12:00:00Z", "2026-03-31T11:00:00Z"),
+        "enroll calls (hot), for the change of this time: it hires": ("2026-03-31T11:00:00Z", None),
     }
+
+
+async def test_a_past_time_leaves_out_commands_that_were_issued_later(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    changed, hour = NOW - 10 * 3_600_000, 3_600_000
+    issued = [("enroll", NOW - 8 * hour), ("reassign", NOW - 4 * hour), ("stop", NOW - 6 * hour)]
+    commands = [
+        Command((0, number), f"c-{number}", "globex.com", changed, action, "calls", "hot", "Ann", "", sent)
+        for number, (action, sent) in enumerate(issued)
+    ]
+    await prefix.index.add_commands(commands)
+    prefix.routed["globex.com"] = RoutedState()
+
+    async def told(hours: int) -> tuple[list[str], str | None]:
+        at = format_instant(NOW - hours * hour)
+        page = (await http.get("/accounts/globex.com", params={"at": at, "format": "json"})).json()
+        rows = page["tables"]["timeline"]["rows"]
+        commands = [one["text"].split()[0] for one in rows if "calls" in one["text"]]
+        return commands, page["routing_then"]["workflow"]
+
+    assert await told(9) == ([], "established")
+    assert await told(7) == (["enroll"], "calls")
+    assert await told(5) == (["stop", "enroll"], None)
+    assert (await told(1))[0] == ["reassign", "stop", "enroll"]
+
+
+async def test_commands_of_a_replay_have_the_time_of_their_change(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    """It sends them on another day than that of its facts."""
+    sent = NOW + 400 * 86_400_000
+    await prefix.index.add_commands(
+        [Command((0, 1), "c", "acme.com", NOW - 60_000, "enroll", "calls", "hot", None, "", sent)]
+    )
+    rows = (await http.get("/accounts/acme.com?what=command&format=json&table=timeline")).json()["rows"]
+    assert [(one["text"], one["at"]) for one in rows if "calls" in one["text"]] == [
+        ("enroll calls (hot), for the change of this time", "2026-03-31T11:59:00Z")
+    ]
 
 
 def test_a_command_is_sent_at_the_time_of_its_record() -> None:
