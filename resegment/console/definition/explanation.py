@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from rich.text import Text
@@ -11,7 +12,7 @@ from resegment.console.counts import count
 from resegment.console.dates import spell_dates
 from resegment.console.facts import spell_fields, spell_values
 from resegment.segmentation.inspection.descriptions import show_value
-from resegment.segmentation.inspection.explanation import Explanation, Miss, Node, SegmentStatus
+from resegment.segmentation.inspection.explanation import Explanation, Need, Node, SegmentStatus
 
 _SIGNS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 _SHOWN: Final = 3
@@ -61,14 +62,25 @@ def _add_current(branch: Tree, status: SegmentStatus) -> None:
 def _add_higher(above: Tree, status: SegmentStatus) -> None:
     name = f"{status.name} (draft: takes no account)" if status.draft else status.name
     branch = above.add(_sign(status.value, name))
-    for miss in status.misses:
-        branch.add(_sign(None if miss.value is None else False, _tell(miss)))
+    _add_needs(branch, status.needs)
     for held in status.holds:
         branch.add(_line("⏸", "cyan", spell_dates(held.text)))
 
 
-def _tell(miss: Miss) -> Text:
-    return Text("needs ", style="dim").append(spell_dates(str(miss)), style="not dim")
+def _add_needs(branch: Tree, needs: Iterable[Need], word: str = "needs ") -> None:
+    """Add all that is needed; where one of several ways is enough, each of them."""
+    for need in needs:
+        if need.test is not None:
+            told = Text(word, style="dim").append(spell_dates(str(need.test)), style="not dim")
+            branch.add(_sign(None if need.test.value is None else False, told))
+            continue
+        ways = branch.add(Text(f"{word}one of these", style="dim"))
+        for way in need.one_of:
+            _add_needs(
+                ways if len(way) == 1 else ways.add(Text("all of these together", style="dim")), way, ""
+            )
+        if need.more:
+            ways.add(Text(f"or {count(need.more, 'more way')}", style="dim"))
 
 
 def _add(tree: Tree, node: Node) -> None:

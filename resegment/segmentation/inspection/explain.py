@@ -28,10 +28,17 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.pruning import count_dropped
 from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
 from resegment.segmentation.inspection.entry_time import find_entry_time
-from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
+from resegment.segmentation.inspection.explanation import (
+    Explanation,
+    Held,
+    Miss,
+    Node,
+    SegmentStatus,
+    summarize,
+)
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
+from resegment.segmentation.inspection.needs import NeedFinder
 from resegment.segmentation.inspection.next_change import copy_account, find_next, spell_window
-from resegment.segmentation.inspection.placement import summarize
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,
@@ -117,7 +124,7 @@ class _Reader:
 
     def __init__(self, program: Program, account: Account, t: int) -> None:
         self.program, self.account, self.t = program, account, t
-        self._needs: dict[tuple[Condition, bool], dict[Condition, bool]] = {}
+        self._needs = NeedFinder(program, self._value, self._miss)
 
     def stand(self, number: int, current: int) -> SegmentStatus:
         segment = self.program.segments[number]
@@ -134,7 +141,8 @@ class _Reader:
             value=condition.value,
             condition=condition,
             exit_when=leave,
-            misses=tuple(self._miss(part, must) for part, must in self._need(segment.when, True).items()),
+            misses=self._needs.misses(segment.when),
+            needs=self._needs.needs(segment.when),
             holds=self._holds(number, role, condition.value, None if leave is None else leave.value),
             draft=segment.draft,
         )
@@ -319,24 +327,6 @@ class _Reader:
                 return [name]
 
     # What is missing
-
-    def _need(self, condition: Condition, wanted: bool) -> dict[Condition, bool]:
-        """Return the fewest tests that would have to change, and to what."""
-        match condition:
-            case Not(part):
-                return self._need(part, not wanted)
-            case Every(parts) | Some(parts):
-                needs = [self._need(part, wanted) for part in parts]
-                if isinstance(condition, Every) is wanted:
-                    return {part: must for need in needs for part, must in need.items()}
-                return min(needs, key=len)
-            case InSegment() | Named():
-                if (condition, wanted) not in self._needs:
-                    inner = self.program.condition_of(condition)
-                    self._needs[condition, wanted] = self._need(inner, wanted)
-                return self._needs[condition, wanted]
-            case _:
-                return {} if self._value(condition) is wanted else {condition: wanted}
 
     def _miss(self, part: Condition, must: bool) -> Miss:
         node = self.read(part)

@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from resegment.schemas.times import format_instant
+from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.inspection.descriptions import show_value
+from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.segmentation.inspection.next_change import Next
 
 
@@ -55,6 +58,17 @@ class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{wanted} (is {show_value(self.measured)}{near})"
 
 
+class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A test that would have to say something else; or ways of which one is enough, each with all that it needs.
+
+    `more` counts the ways that are left out.
+    """
+
+    test: Miss | None = None
+    one_of: tuple[tuple[Need, ...], ...] = ()
+    more: int = 0
+
+
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `hold` does at that instant; `until` in RFC 3339 where it is a matter of time."""
 
@@ -66,7 +80,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One segment as it stands to the account; the fallback has no condition, and a draft takes no account.
 
-    `misses` is the least that would have to change for its `when` to be true.
+    `misses` is the least that would have to change for its `when` to be true; `needs` has every way to that.
     """
 
     name: str
@@ -75,6 +89,7 @@ class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     condition: Node | None = None
     exit_when: Node | None = None
     misses: tuple[Miss, ...] = ()
+    needs: tuple[Need, ...] = ()
     holds: tuple[Held, ...] = ()
     draft: bool = False
 
@@ -103,3 +118,32 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     definition_version: str
     entered_at: str | None = None
     entered_at_limited: bool = False
+
+
+def summarize(
+    account: Account, current: int, statuses: tuple[SegmentStatus, ...], entry: EntryTime | None
+) -> str:
+    """Return the account's segment, since when, and what keeps it there. `current` is the segment's number, -1 for none."""
+    member = account.state.membership
+    if member.segment is None:
+        return "nothing is known about it yet, so it is in no segment"
+    text = f"in {member.segment} since {format_instant(member.entered)}"
+    if _is_first(account):
+        text += ", when it was first seen"
+    if entry is not None and entry.at != member.entered:
+        text += f" (by its facts since {format_instant(entry.at)}{' or before' if entry.limited else ''})"
+    if current < 0:
+        return f"{text}, which is no longer in the segments file"
+    status = statuses[current]
+    if status.condition is None:
+        return f"{text}: it qualifies for no segment above"
+    if status.value is True:
+        return text
+    keeping = next((one.text for one in status.holds if one.by != "cooldown"), None)
+    return f"{text}: {keeping}" if keeping else text
+
+
+def _is_first(account: Account) -> bool:
+    """Tell whether the account has had no other segment: then `since` is when its first event became known."""
+    state = account.state
+    return state.at == state.membership.entered and (state.before is None or state.before.segment is None)

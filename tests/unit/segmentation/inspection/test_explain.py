@@ -341,7 +341,9 @@ acme.com at Dec 5, 2026, 9:00 AM UTC
 │   │   │   9:00 AM UTC)
 │   │   └── ⏸ cannot take the account back until Dec 31, 2026, 9:00 AM UTC (cooldown)
 │   ├── ? in-market
-│   │   └── ✗ needs heat >= 100 (is 0.00985767)
+│   │   └── needs one of these
+│   │       ├── ✗ heat >= 100 (is 0.00985767)
+│   │       └── ? per_head >= 9 (revenue_usd unknown)
 │   └── ? scaling
 │       └── ? needs growth_1y >= 0.25 (employees 365 days ago unknown)
 └── next: no change is due
