@@ -11,6 +11,13 @@ from resegment.schemas.times import format_instant, format_second, parse_duratio
 
 HOUR: Final = 3_600_000
 SPANS: Final = ("24h", "7d", "30d", "90d", "all")
+_WORDS: Final = {
+    "24h": "last 24 hours",
+    "7d": "last 7 days",
+    "30d": "last 30 days",
+    "90d": "last 90 days",
+    "all": "everything",
+}
 _BUCKETS: Final = 84
 """About how many buckets a chart has."""
 
@@ -36,6 +43,15 @@ class Window:
     def starts(self) -> range:
         """Where each bucket begins."""
         return range(self.since, max(self.until, self.since + 1), self.bucket)
+
+    @staticmethod
+    def words(name: str) -> str:
+        """Return one of `SPANS` in words.
+
+        >>> Window.words("30d"), Window.words("all")
+        ('last 30 days', 'everything')
+        """
+        return _WORDS[name]
 
     def tell(self) -> str:
         """Say which time is shown; instants are in RFC 3339."""

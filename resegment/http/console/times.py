@@ -42,6 +42,15 @@ COMMON_ZONES: Final = (
     "Australia/Sydney",
 )
 """Time zones that a page proposes; it takes each that there is."""
+_DAY: Final = 86_400_000
+PERIODS: Final = {
+    "last hour": _DAY // 24,
+    "last 24 hours": _DAY,
+    "last 7 days": 7 * _DAY,
+    "last 30 days": 30 * _DAY,
+}
+"""Periods up to now that a page proposes where times are chosen, and their lengths (ms)."""
+_MINUTE: Final = 60_000
 TIMES: Final = ("since", "until", "at", "asked")
 """The parameters of addresses that are times."""
 
@@ -81,6 +90,24 @@ def read_instant(text: str | None, zone: str) -> int | None:
     if not EARLIEST <= found < LATEST:  # the edges of the calendar are no instants in every zone
         raise NoInstant(text)
     return found
+
+
+def begin_period(now: int, length: int) -> int:
+    """Return when (ms) a period began that ends now: at a whole minute, so that its address stays the same for a while.
+
+    >>> begin_period(1_000_123_456, 3_600_000)
+    996480000
+    """
+    return (now - length) // _MINUTE * _MINUTE
+
+
+def is_period(since: int | None, now: int, length: int) -> bool:
+    """Return whether a time of an address is about the beginning of a period that ends now.
+
+    >>> is_period(996_480_000, 1_000_123_456, 3_600_000), is_period(None, 0, 3_600_000)
+    (True, False)
+    """
+    return since is not None and abs(now - length - since) <= length // 20
 
 
 def pin_instant(text: str, zone: str) -> str:

@@ -23,7 +23,18 @@ from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
 from resegment.http.console.table import PHONE_SIZE, SIZES, Table, TableRequest
-from resegment.http.console.times import COMMON_ZONES, TIMES, NoZone, find_zones, pin_instant, spell_field
+from resegment.http.console.times import (
+    COMMON_ZONES,
+    PERIODS,
+    TIMES,
+    NoZone,
+    begin_period,
+    find_zones,
+    is_period,
+    pin_instant,
+    read_instant,
+    spell_field,
+)
 from resegment.http.operations.operations import Operations
 from resegment.localization import Locale
 from resegment.schemas.times import format_instant
@@ -118,6 +129,21 @@ class Viewing:
     def field_of(self, name: str) -> str:
         """Return a time of the address as a field of a form takes it, in the zone of the page."""
         return spell_field(self.tables.query.get(name, ""), self.zone)
+
+    def find_periods(self, now: int) -> list[tuple[str, str, bool]]:
+        """Return the periods up to `now` (ms) that a filter proposes: in words, as an address, and whether it is chosen."""
+        query = self.tables.query
+        gone = dict.fromkeys(("until", *(name for name in query if name.endswith(".page"))))
+        chosen = None if query.get("until") else query.get("since")
+        since = read_instant(chosen, self.zone)
+        return [
+            (
+                words,
+                self.tables.with_query(**gone, since=format_instant(begin_period(now, length))),
+                is_period(since, now, length),
+            )
+            for words, length in PERIODS.items()
+        ]
 
     @property
     def locale(self) -> Locale:

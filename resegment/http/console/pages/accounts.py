@@ -78,6 +78,7 @@ async def show_accounts(view: View) -> Response:
         wanted=wanted,
         owners=await view.prefix.find(partial(find_owners, segment=wanted.segment, queues=wanted.queues)),
         segments=names,
+        now=await view.prefix.now(),
     )
 
 

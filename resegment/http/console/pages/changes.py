@@ -103,6 +103,7 @@ async def show_changes(view: View) -> Response:
         tables=[table],
         segments=names,
         wanted=query,
+        now=await view.prefix.now(),
         feed=await begin_feed(view.prefix),
     )
 

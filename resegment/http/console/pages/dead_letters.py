@@ -33,7 +33,6 @@ router: Final = APIRouter()
 
 PATH: Final = "/dead-letters"
 _CHOICES: Final = {"reason": "Reason", "source": "Source", "topic": "Topic", "endpoint": "Webhook or sink"}
-_SPANS: Final = {"last hour": 3_600_000, "24 hours": 86_400_000, "7 days": 7 * 86_400_000}
 SHOWN: Final = 100_000
 """Characters of a value that a page shows."""
 EDITED: Final = 500_000
@@ -64,13 +63,7 @@ async def show_dead_letters(view: View) -> Response:
             for name, title in _CHOICES.items()
             if choices[name] or getattr(wanted, name)
         ],
-        spans=[
-            (
-                words,
-                view.tables.with_query(since=spell_local(_now() - span, view.zone), until=None, tz=view.zone),
-            )
-            for words, span in _SPANS.items()
-        ],
+        now=_now(),
         older=found.older,
         open=sum(one.letter.is_whole and one.letter.retried is None for one in chosen),
         most=AT_ONCE,

@@ -206,6 +206,7 @@ async def show_segment(view: View, name: str) -> Response:
         play=play,
         wanted=wanted,
         owners=await view.prefix.find(partial(find_owners, segment=name, queues=wanted.queues)),
+        now=await view.prefix.now(),
         measured="tests" in {one.name for one in tables},
         against_target=tell_target(look.sizes.get(name, 0), segment.target),
         measure_url=view.tables.with_query(measure="1"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -92,3 +94,29 @@ async def test_a_time_before_anything_was_known_leads_to_the_timeline_and_to_oth
     assert 'id="table-timeline"' in (await http.get(path)).text
     twin = await http.get(path, params={"at": "2026-02-10", "format": "json"})
     assert twin.json()["error"] == "nothing is known about acme.com on 2026-02-10T00:00:00Z"
+
+
+@pytest.mark.parametrize("path", ["/accounts", "/segments/hiring-now", "/changes"])
+async def test_a_filter_proposes_periods_up_to_now_such_as_the_last_30_days(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    table = {"/accounts": "accounts", "/changes": "changes"}.get(path, "members")
+    given = {"tz": "Asia/Tokyo", "until": "2026-03-30", f"{table}.page": "2"}
+    page = html.unescape((await http.get(path, params=given)).text)
+    *_, link = re.findall(r'<a href="([^"]*)">last 30 days</a>', page.partition('class="filters"')[0])
+    query = dict(parse_qsl(urlsplit(link).query))
+    assert query == {"tz": "Asia/Tokyo", "since": "2026-03-01T12:00:00Z"}
+    chosen = (await http.get(link.removeprefix("/console"))).text
+    assert 'aria-current="true">last 30 days</a>' in chosen
+    assert 'value="2026-03-01T21:00:00"' in chosen, "the form has the beginning of the period, in its zone"
+    twin = (await http.get(f"{path}?since=2026-03-01T12:00:00Z&format=json&table={table}")).json()
+    assert twin["total"] == {"accounts": 3, "changes": 3, "members": 1}[table], (
+        "acme.com was first seen before"
+    )
+
+
+async def test_a_window_is_named_in_words(http: httpx.AsyncClient) -> None:
+    for path in ("/", "/segments", "/segments/hiring-now"):
+        page = (await http.get(f"{path}?span=30d")).text
+        assert 'aria-current="true">last 30 days</a>' in page
+        assert ">everything</a>" in page
