@@ -218,6 +218,13 @@ def test_a_table_of_owners_keeps_names_and_figures() -> None:
     member = MemberRow("Alexandra Papadopoulou-Smith", 2, 1_200, 1_500, away_today=True, gone=False)
     text = shown(render_owners([TeamRow("outbound-sales-emea-enterprise", [member], 7, 4, 5)]))
     assert max(map(len, text.splitlines())) <= WIDTH
-    for part in ("1,200", "1,500", "away today", "weight", "capacity", "4 of 5 today, wait: limit of the day 7"):
+    for part in (
+        "1,200",
+        "1,500",
+        "away today",
+        "weight",
+        "capacity",
+        "4 of 5 today, wait: limit of the day 7",
+    ):
         assert part in " ".join(text.split())
     assert "…" not in text
