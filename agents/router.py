@@ -272,7 +272,7 @@ class _Reading:
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors too, also of broken text
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
         begin: Begin = lambda one, now: machine.handle_event(one, event, now, current)  # noqa: E731

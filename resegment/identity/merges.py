@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import msgspec
-
 from resegment.schemas.identities.records import (
     Alias,
     Forget,
@@ -74,7 +72,7 @@ class Identities:
         self.taken += 1
         try:
             record = decode_identity_record(value or b"")
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return
         match record:
             case Merge():

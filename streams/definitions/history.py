@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
-
 from resegment.agents.deciding.versions import Verdict
 from resegment.errors import UserError
 from resegment.schemas.definitions.records import (
@@ -96,7 +94,7 @@ class Definitions:
         self.taken += 1
         try:
             record = decode_definition_record(value or b"")
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             self.unreadable += 1
             return
         match record:

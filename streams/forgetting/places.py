@@ -160,7 +160,7 @@ def _mentions(value: bytes | None, pending: PendingForget) -> bool:
 def _unpack(value: bytes) -> Any:
     try:
         return msgspec.msgpack.decode(value)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return value.decode("utf-8", "replace")
 
 

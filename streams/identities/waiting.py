@@ -152,7 +152,7 @@ def _read_envelope(record: Record) -> tuple[str, str]:
         return headers.get("ce_source", ""), headers["ce_type"]
     try:
         found = _envelope.decode(record.value or b"")
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return "", ""
     return found.source, found.type
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import msgspec
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -135,7 +134,7 @@ class FieldsWriter:
         for record in records:
             try:
                 account, values = read(record.value or b"")
-            except (msgspec.MsgspecError, RecursionError):
+            except (ValueError, RecursionError):
                 continue  # no change: webhooks and sinks put it into the dead letters
             if values:
                 if not self._pending:

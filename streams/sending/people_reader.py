@@ -97,7 +97,7 @@ def _read_people(value: bytes) -> Fact | None:
         return None
     try:
         fact = _decoder.decode(value)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):
         return None  # a tick, or what workers refuse
     return fact if fact.kind == "people" else None
 

@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from resegment.agents.batch import RecordedMessage
 from resegment.agents.deciding.applying import facts_of, read_known
+from resegment.agents.deciding.marks import MARK
 from resegment.agents.deciding.merging import STEP
 from resegment.agents.deciding.versions import one_version
+from resegment.identity.merges import Identities
 from resegment.schemas.fact import encode_fact
 from resegment.schemas.identities.steps import Step, encode_step, pack_facts
 from resegment.state.keys.keyring import NotPrepared
+from resegment.streams.definitions.history import Definitions
 from resegment.streams.recovery.point_in_time import relearn
 from tests.builders import Rig
 from tests.builders import facts_of as facts_in
@@ -94,3 +97,19 @@ async def test_a_key_that_was_not_looked_up_is_named_and_not_taken_for_destroyed
     assert opens(ann) == named[0]
     with pytest.raises(NotPrepared):
         opens(bob)
+
+
+BROKEN = b'{"type":"\xff","step":"\xff"}', b'{"x":' * 100_000 + b"1" + b"}" * 100_000
+
+
+@pytest.mark.parametrize("value", BROKEN, ids=["no UTF-8", "too deep"])
+async def test_a_mark_an_identity_and_a_definition_that_cannot_be_read_stop_nothing(value: bytes) -> None:
+    rig = Rig(FILE)
+    await rig.take()
+    mark = RecordedMessage(0, day(0), None, value, [(MARK, b"")])
+    await rig.feed(mark, record(1, day(1), PLAIN))
+    assert [one.to for one in rig.changes] == ["funded"]
+    identities, definitions = Identities(), Definitions([value])
+    identities.take(value)
+    assert (identities.taken, identities.operations) == (1, {})
+    assert definitions.unreadable == 1

@@ -487,12 +487,14 @@ async def test_a_record_that_is_nested_too_deep_is_a_dead_letter_and_the_next_go
 
 async def test_what_is_no_routing_event_is_a_dead_letter() -> None:
     routing = await taken()
-    batch = routing.batch("routing-events", [b"x", b'{"type":"review"}', b'{"type":"no","account":"a"}'])
+    broken = b'{"type":"review","account":"\xff","at":1}'
+    values = [b"x", b'{"type":"review"}', b'{"type":"no","account":"a"}', broken]
+    batch = routing.batch("routing-events", values)
     done = await routing._done(handle_events(batch, routing.owned, routing.router))
     assert done == []
     assert [dict(one.headers)["dl_reason"] for one in routing.published.to("dead-letters")] == [
         b"not-a-routing-event"
-    ] * 3
+    ] * 4
 
 
 async def test_a_dead_letter_that_is_not_published_holds_the_batch_back() -> None:
