@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from resegment.schemas.identities.records import (
     Alias,
@@ -224,6 +224,3 @@ class Identities:
             self.refused[record.op] = record.refused
             if one.kind == "merge" and self._into.get(one.alias) == one.account:
                 del self._into[one.alias]
-
-
-NO_IDENTITIES: Final = Identities()

@@ -16,7 +16,7 @@ from resegment.schemas.privacy.names import NOBODY
 from resegment.state.keys.keyring import Keyring
 from resegment.streams.forgetting.forgetting import destroy_keys
 from resegment.streams.forgetting.pending import PendingForget, keep_pending, new_pending
-from resegment.streams.identities.log import reading_identities, write_identity
+from resegment.streams.identities.log import reading_identities, take_all, write_identity
 from resegment.streams.identities.requests import Connection
 from resegment.streams.kafka.topic_reader import TopicReader
 
@@ -72,10 +72,7 @@ async def request_forget(
     TopicUnreadable, PublishFailed and StoreUnavailable.
     """
     async with reading_identities(connection.bootstrap, connection.topics, connection.security) as reader:
-        identities = Identities()
-        async for records in reader.to_end():
-            for record in records:
-                identities.take(record.value)
+        identities = await take_all(reader)
         why = identities.why_not_forgotten(wish.account)
         if why is not None:
             raise ForgetRefused(why)
@@ -101,10 +98,7 @@ async def request_forget(
 async def request_lift(connection: Connection, wish: Lift, *, patience: float) -> Asked:
     """Record that facts count again, and wait up to `patience` seconds for workers. Raises as `request_forget` does."""
     async with reading_identities(connection.bootstrap, connection.topics, connection.security) as reader:
-        identities = Identities()
-        async for records in reader.to_end():
-            for record in records:
-                identities.take(record.value)
+        identities = await take_all(reader)
         if not _is_forgotten(identities, wish):
             return Asked(None, "nothing")
         before = identities.taken

@@ -25,15 +25,21 @@ async def read_identities(
 
 async def identities_in(opening: AbstractAsyncContextManager[LogReader]) -> Identities:
     """Return what a log or an archive of the topic says, as `read_identities` does."""
-    identities = Identities()
     try:
         async with opening as reader:
-            async for records in reader.to_end():
-                for record in records:
-                    identities.take(record.value)
+            return await take_all(reader)
     except TopicUnreadable as error:
         if not error.is_missing:
             raise
+    return Identities()
+
+
+async def take_all(reader: LogReader) -> Identities:
+    """Return what the topic says up to its end; the reader can follow it from there. Raises TopicUnreadable."""
+    identities = Identities()
+    async for records in reader.to_end():
+        for record in records:
+            identities.take(record.value)
     return identities
 
 

@@ -12,7 +12,7 @@ from resegment.agents.batch import Publisher
 from resegment.errors import ResegmentError
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.identities.records import Alias, Merge, Unmerge
-from resegment.streams.identities.log import read_identities, reading_identities, write_identity
+from resegment.streams.identities.log import read_identities, reading_identities, take_all, write_identity
 from resegment.streams.kafka.topics import Topics
 
 
@@ -49,11 +49,8 @@ async def request(connection: Connection, wish: Merge | Unmerge, *, patience: fl
     A wish that holds already is not recorded again; if it is not carried out yet, this waits for it. Raises
     MergeRefused, TopicUnreadable and PublishFailed.
     """
-    identities = Identities()
     async with reading_identities(connection.bootstrap, connection.topics, connection.security) as reader:
-        async for records in reader.to_end():
-            for record in records:
-                identities.take(record.value)
+        identities = await take_all(reader)
         operation = _find_same(identities, wish)
         if operation is None:
             _check(identities, wish)

@@ -25,3 +25,7 @@ class Cached(Generic[T]):
                 value = await make()
                 self._made = time.monotonic(), value
             return self._made[1]
+
+    def drop(self) -> None:
+        """Make the value again at the next call: it was changed."""
+        self._made = None

@@ -13,7 +13,7 @@ from resegment.state.keys.keyring import Keyring, PreparedKeys
 from resegment.streams.sealing.letters import Opened, is_sealed_letter, keys_of_letter, open_letter
 
 
-class KeysNeeded(FatalError):
+class NoKeysToOpen(FatalError):
     """A message is sealed, and the process has no keys: to decide without what is in it would decide otherwise."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class RecordOpener:
             yield await self.open(records)
 
     async def open(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Return the records, opened, each in its place. Raises KeyStoreUnavailable and KeysNeeded."""
+        """Return the records, opened, each in its place. Raises KeyStoreUnavailable and NoKeysToOpen."""
         sealed = {
             place: one
             for place, one in enumerate(records)
@@ -53,7 +53,7 @@ class RecordOpener:
         ring = None if self._keyring is None else await self._keyring()
         if ring is None:
             if self._strict and ids:
-                raise KeysNeeded
+                raise NoKeysToOpen
             return records
         keys = await ring.prepare(ids)
         opened = list(records)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from resegment.identity.merges import Identities
     from resegment.state.keys.keyring import Keyring
     from resegment.streams.forgetting.requests import Asked
+    from resegment.streams.identities.requests import Connection
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -32,6 +34,8 @@ resegment forget acme.com --undo
 """
 PATIENCE: Final = 90.0
 """Seconds that the command waits until workers have done what it asks for."""
+
+PENDING: Final = "it is recorded, and workers carry it out as soon as they can"
 
 
 def register(app: typer.Typer) -> None:
@@ -159,29 +163,16 @@ async def _forget(
 ) -> Asked:
     from resegment.cli.operations.auditing import name_actor
     from resegment.schemas.identities.records import Forget
-    from resegment.streams.forgetting.requests import name_persons, request_forget
-    from resegment.streams.heartbeat import read_workers
-    from resegment.streams.identities.requests import Connection
+    from resegment.streams.forgetting.requests import request_forget
 
-    path = (account, *known.aliases_of(account))
-    persons = () if ring is None or not spellings else name_persons(ring, path, spellings)
-    wish = Forget(
-        account=account,
-        at=await session.now(),
-        author=name_actor(session.settings),
-        persons=persons,
-        texts=texts,
-    )
-    works = await read_workers(session.client, session.prefix)
-    about = {"account": account, "person": persons[0] if persons else None, "texts": texts or None}
-    async with (
-        session.trail.recording("forget", about) as recording,
-        session.publisher("resegment-forget") as publisher,
-    ):
-        connection = Connection(publisher, session.bootstrap, session.topics, session.security)
-        asked = await request_forget(connection, ring, wish, spellings, patience=PATIENCE if works else 1.0)
-        recording.result["outcome"] = asked.outcome
-    return asked
+    persons = _name_keys(ring, known, account, spellings)
+    now, author = await session.now(), name_actor(session.settings)
+    wish = Forget(account=account, at=now, author=author, persons=persons, texts=texts)
+    asked = {"account": account, "person": persons[0] if persons else None, "texts": texts or None}
+    async with _asking(session, "forget", asked) as (connection, patience, result):
+        done = await request_forget(connection, ring, wish, spellings, patience=patience)
+        result["outcome"] = done.outcome
+    return done
 
 
 async def _undo(
@@ -196,32 +187,52 @@ async def _undo(
     from resegment.cli.operations.auditing import name_actor
     from resegment.console.terminal import print_note, write_json
     from resegment.schemas.identities.records import Lift
-    from resegment.streams.forgetting.requests import name_persons, request_lift
-    from resegment.streams.heartbeat import read_workers
-    from resegment.streams.identities.requests import Connection
+    from resegment.streams.forgetting.requests import request_lift
 
-    path = (account, *known.aliases_of(account))
-    persons = () if ring is None or not spellings else name_persons(ring, path, spellings)
+    persons = _name_keys(ring, known, account, spellings)
     wish = Lift(account=account, at=await session.now(), author=name_actor(session.settings), persons=persons)
-    works = await read_workers(session.client, session.prefix)
-    about = {"account": account, "person": persons[0] if persons else None}
-    async with (
-        session.trail.recording("forget undo", about) as recording,
-        session.publisher("resegment-forget") as publisher,
-    ):
-        connection = Connection(publisher, session.bootstrap, session.topics, session.security)
-        asked = await request_lift(connection, wish, patience=PATIENCE if works else 1.0)
-        recording.result["outcome"] = asked.outcome
+    asked = {"account": account, "person": persons[0] if persons else None}
+    async with _asking(session, "forget undo", asked) as (connection, patience, result):
+        done = await request_lift(connection, wish, patience=patience)
+        result["outcome"] = done.outcome
     if as_json:
-        write_json(sys.stdout.buffer, {"account": account, "outcome": asked.outcome})
+        write_json(sys.stdout.buffer, {"account": account, "outcome": done.outcome})
         return
     what = "the person" if persons else account
     said = {
         "nothing": f"{what} is not forgotten",
-        "pending": "it is recorded, and workers carry it out as soon as they can",
+        "pending": PENDING,
         "done": f"new events about {what} count again; what was forgotten stays forgotten",
     }
-    print_note(said[asked.outcome])
+    print_note(said[done.outcome])
+
+
+def _name_keys(
+    ring: Keyring | None, known: Identities, account: str, spellings: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the names of a person's keys; none for a whole account."""
+    from resegment.streams.forgetting.requests import name_persons
+
+    if ring is None or not spellings:
+        return ()
+    return name_persons(ring, (account, *known.aliases_of(account)), spellings)
+
+
+@asynccontextmanager
+async def _asking(
+    session: Session, action: str, about: Mapping[str, Any]
+) -> AsyncIterator[tuple[Connection, float, dict[str, Any]]]:
+    """Record that something is asked for. Yields what asks, for how many seconds it waits, and the result to record."""
+    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.identities.requests import Connection
+
+    works = await read_workers(session.client, session.prefix)
+    async with (
+        session.trail.recording(action, about) as recording,
+        session.publisher("resegment-forget") as publisher,
+    ):
+        connection = Connection(publisher, session.bootstrap, session.topics, session.security)
+        yield connection, PATIENCE if works else 1.0, recording.result
 
 
 def _question(known: Identities, account: str, spellings: Sequence[str]) -> str:
@@ -293,7 +304,7 @@ def _tell(
     what = account if person is None else f"the person at {account}"
     said = {
         "nothing": f"{what} is forgotten already",
-        "pending": "it is recorded, and workers carry it out as soon as they can",
+        "pending": PENDING,
         "done": f"{what} is forgotten",
     }
     print_note(said[asked.outcome])

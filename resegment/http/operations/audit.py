@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from resegment.http.operations.place import Place
 from resegment.streams.audit.reading import AuditedAction, read_audit_log
+from resegment.streams.live.cached import Cached
 
 FRESH: Final = 2.0
 """Seconds for which the log is shown again."""
@@ -27,13 +26,10 @@ class LiveAuditLog:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._seen: tuple[float, Sequence[AuditedAction]] | None = None
-        self._looking = asyncio.Lock()
+        self._actions: Cached[Sequence[AuditedAction]] = Cached(FRESH)
 
     async def read(self) -> Sequence[AuditedAction]:
-        async with self._looking:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
-                one = self._place.connection
-                found = await read_audit_log(one.bootstrap, one.topics.audit_log.name, security=one.security)
-                self._seen = time.monotonic(), found
-            return self._seen[1]
+        one = self._place.connection
+        return await self._actions.get(
+            lambda: read_audit_log(one.bootstrap, one.topics.audit_log.name, security=one.security)
+        )

@@ -14,6 +14,7 @@ from resegment.http.intake.quarantine import is_body, retry_bodies
 from resegment.http.operations.place import Place
 from resegment.sources.adapters.port import Context
 from resegment.streams.kafka.admin import count_partitions
+from resegment.streams.live.cached import Cached
 from resegment.streams.operations.dead_letters import (
     DeadLetter,
     DeadLetters,
@@ -98,23 +99,20 @@ class LiveLetters:
 
     def __init__(self, place: Place, access: Callable[[], Access]) -> None:
         self._place, self._access = place, access
-        self._seen: tuple[float, DeadLetters] | None = None
-        self._looking, self._retrying = asyncio.Lock(), asyncio.Lock()
+        self._newest: Cached[DeadLetters] = Cached(FRESH)
+        self._retrying = asyncio.Lock()
 
     async def look(self) -> DeadLetters:
-        async with self._looking:
-            if self._seen is not None and time.monotonic() - self._seen[0] < FRESH:
-                return self._seen[1]
-            one = self._place.connection
-            found = await look_at_dead_letters(
+        one = self._place.connection
+        return await self._newest.get(
+            lambda: look_at_dead_letters(
                 one.bootstrap,
                 one.topics.dead_letters.name,
                 newest=NEWEST,
                 security=one.security,
                 opener=one.opener,
             )
-            self._seen = time.monotonic(), found
-            return found
+        )
 
     def is_editable(self, letter: DeadLetter) -> bool:
         return (is_body(letter) and letter.is_whole) or may_be_edited(self._place.connection.topics, letter)
@@ -123,7 +121,7 @@ class LiveLetters:
         if self._retrying.locked():
             raise RetryUnderWay
         async with self._retrying:
-            self._seen = None
+            self._newest.drop()
             held = (await self.look()).letters
             chosen = [self._find(held, one) for one in dict.fromkeys(ids)][:AT_ONCE]
             for letter in edited:
@@ -137,7 +135,7 @@ class LiveLetters:
                 try:
                     found = await self._send(chosen, edited)
                 finally:
-                    self._seen = None
+                    self._newest.drop()
                 recording.result |= found.describe()
                 return found
 

@@ -20,6 +20,7 @@ from resegment.segmentation.definition import Definition
 from resegment.state.owner_store import OwnerLoads
 from resegment.state.redis.owners import OwnerStore
 from resegment.streams.heartbeat import read_workers
+from resegment.streams.live.cached import Cached
 from resegment.streams.operations.owner_transfer import Portfolio, give_back
 
 FRESH: Final = 15.0
@@ -80,19 +81,14 @@ class LiveOwners:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._store = OwnerStore(place.connection.client, place.connection.prefix)
-        self._seen: tuple[float, Queue] | None = None
-        self._looking = asyncio.Lock()
+        self._queue: Cached[Queue] = Cached(FRESH)
 
     async def teams(self, teams: Mapping[str, Team], now: int) -> list[TeamRow]:
         return describe_owners(teams, await self._store.look(), now)
 
     async def queue(self, definition: Definition, now: int) -> Queue:
-        async with self._looking:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
-                one = self._place.connection
-                found = await read_queue(one.client, one.reader, Policy(definition), now)
-                self._seen = time.monotonic(), found
-            return self._seen[1]
+        one = self._place.connection
+        return await self._queue.get(lambda: read_queue(one.client, one.reader, Policy(definition), now))
 
     async def foresee(self, name: str, teams: Mapping[str, Team], now: int) -> list[TeamHandover]:
         look = await self._store.look()
@@ -119,7 +115,7 @@ class LiveOwners:
                 left = await portfolio.hand_over(now)
             handed = Handed(len(portfolio.told), left)
             recording.result |= handed._asdict()
-        self._seen = None
+        self._queue.drop()
         return handed
 
     async def come_back(
@@ -135,7 +131,7 @@ class LiveOwners:
                 async with self._place.publisher("resegment-owners") as publisher:
                     given = await give_back(name, one.reader, publisher, one.topics.routing_events.name, now)
                 recording.result["asked"] = len(given)
-        self._seen = None
+        self._queue.drop()
         return len(given)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -76,8 +74,7 @@ class LiveSources:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._seen: tuple[float, RecentFacts] | None = None
-        self._looking = asyncio.Lock()
+        self._recent: Cached[RecentFacts] = Cached(FRESH)
         self._arrivals = ArrivalStore(place.connection.client, place.connection.prefix)
         self._rhythms: Cached[Mapping[str, Rhythm]] = Cached(FRESH)
 
@@ -89,11 +86,7 @@ class LiveSources:
         return await self._rhythms.get(read)
 
     async def recent(self) -> RecentFacts:
-        async with self._looking:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
-                found = await self._read()
-                self._seen = time.monotonic(), found
-            return self._seen[1]
+        return await self._recent.get(self._read)
 
     async def _read(self) -> RecentFacts:
         one = self._place.connection

@@ -27,7 +27,7 @@ from resegment.state.keys.keyring import Keyring, make_keys, open_keyring
 from resegment.state.keys.memory import MemoryKeyStore
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.letters import may_be_sent_again
-from resegment.streams.sealing.opener import KeysNeeded, RecordOpener
+from resegment.streams.sealing.opener import NoKeysToOpen, RecordOpener
 from resegment.streams.sealing.sealer import MOST_BYTES, MessageSealer
 from tests.unit.schemas.privacy.test_messages import PERSON, change, command
 
@@ -291,7 +291,7 @@ async def test_without_keys_a_viewer_sees_the_rest_and_who_decides_is_refused() 
         as_record(one) for one in await MessageSealer(given(ring), TOPICS).seal([*MESSAGES, LETTERS[0]])
     ]
     assert await RecordOpener(given(None)).open(records) is records
-    with pytest.raises(KeysNeeded):
+    with pytest.raises(NoKeysToOpen):
         await RecordOpener(given(None), strict=True).open(records)
     plain = [as_record(one) for one in MESSAGES]
     assert await RecordOpener(given(None), strict=True).open(plain) is plain
