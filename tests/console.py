@@ -270,8 +270,8 @@ class PrefixInMemory:
             definition=self.definition.version,
             now=self.at,
             partitions=[look],
-            letters=DeadLetterCount(),
             **{
+                "letters": DeadLetterCount(),
                 "workers": [worker],
                 "definitions": DefinitionLook(1, self._registry.definitions.newest),
                 **self.told,

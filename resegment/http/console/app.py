@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -18,6 +20,7 @@ from resegment.http.access.guard import Guard
 from resegment.http.access.login import build_login
 from resegment.http.access.users import MayNotAct
 from resegment.http.console.access import current_user
+from resegment.http.console.commands import linking_by
 from resegment.http.console.forms import WrongForm
 from resegment.http.console.pages import (
     accounts,
@@ -34,14 +37,17 @@ from resegment.http.console.pages import (
     workflows,
 )
 from resegment.http.console.pages.operations import delivery, pipeline
+from resegment.http.console.pages.segments import NoSuchSegment
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
 from resegment.http.console.times import NoInstant, NoZone
 from resegment.http.console.viewing import Console, Viewing
-from resegment.http.operations.letters import NotEditable, RetryUnderWay
+from resegment.http.operations.endpoints import NoSuchEndpoint
+from resegment.http.operations.letters import NoSuchLetter, NotEditable, RetryUnderWay
 from resegment.http.operations.operations import Operations
-from resegment.http.operations.versions import Busy
+from resegment.http.operations.owners import NoSuchMember
+from resegment.http.operations.versions import Busy, NoSuchPlan
 from resegment.localization import US, Locale
 from resegment.segmentation.planning.refusals import (
     BaseDiffers,
@@ -53,7 +59,9 @@ from resegment.segmentation.planning.refusals import (
     PlanUsed,
 )
 from resegment.streams.audit.trail import NotRecorded, OnlyLooks
+from resegment.streams.definitions.history import NoSuchVersion
 from resegment.streams.live.account import UnknownAccount
+from resegment.streams.operations.shadow import NoShadow
 
 PATH: Final = "/console"
 """Where the console is on its server."""
@@ -95,6 +103,21 @@ STATUSES: Final[tuple[tuple[type[ResegmentError], int], ...]] = (
     (TransientError, 503),
 )
 """The status of an error's page, by the first kind that it is of; 500 for others."""
+
+
+LEADS: Final[tuple[tuple[type[ResegmentError], str, str], ...]] = (
+    (NoSuchSegment, "/segments", "All segments"),
+    (NoSuchVersion, "/versions", "All versions"),
+    (NoSuchPlan, "/versions", "Versions"),
+    *((kind, "/versions", "Versions") for kind in (HashDiffers, Busy, *REFUSALS)),
+    (NoSuchLetter, "/dead-letters", "All dead letters"),
+    (NotEditable, "/dead-letters", "All dead letters"),
+    (RetryUnderWay, "/dead-letters", "All dead letters"),
+    (NoSuchMember, "/workflows", "Workflows and owners"),
+    (NoSuchEndpoint, "/delivery", "Webhooks and sinks"),
+    (NoShadow, "/versions", "All versions"),
+)
+"""Where an error's page leads: a path of the console for each kind, and what the link says."""
 
 
 def build_console(
@@ -151,15 +174,20 @@ async def _show_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ResegmentError)
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     if isinstance(error, UnknownAccount) and error.at is not None and not error.forgotten:
-        about = {"account": error.account, "at": error.at}
+        about: dict[str, Any] = {"account": error.account, "at": error.at}
         return _problem(request, status, error.message, error.remedy, "unknown_account.html", **about)
-    return _problem(request, status, error.message, error.remedy)
+    links = [(words, path) for kind, path, words in LEADS if isinstance(error, kind)]
+    if isinstance(error, UnknownAccount):
+        links = [("Accounts with that in their name", f"/accounts?{urlencode({'q': error.account[:200]})}")]
+    return _problem(request, status, error.message, error.remedy, links=links)
 
 
 async def _show_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    remedy = "The navigation leads to every page." if error.status_code == 404 else None
-    response = _problem(request, error.status_code, str(error.detail), remedy)
+    is_unknown = error.status_code == 404
+    remedy = "The navigation leads to every page." if is_unknown else None
+    links = [("The first page", "/")] if is_unknown else []
+    response = _problem(request, error.status_code, str(error.detail), remedy, links=links)
     response.headers.update(error.headers or {})
     return response
 
@@ -170,6 +198,7 @@ def _problem(
     message: str,
     remedy: str | None,
     template: str = "error.html",
+    links: Sequence[tuple[str, str]] = (),
     **about: Any,
 ) -> Response:
     query = TableRequest(request.url.path, dict(request.query_params))
@@ -177,5 +206,6 @@ def _problem(
         described = orjson.dumps({"error": message, "remedy": remedy})
         return Response(described, status, media_type="application/json")
     view = Viewing(request, request.app.state.console, current_user(request), query)
-    with reading_in(view.locale):
-        return view.respond(template, title=message, status=status, message=message, remedy=remedy, **about)
+    with reading_in(view.locale), linking_by(view.url):
+        shown = {"message": message, "remedy": remedy, "links": links, **about}
+        return view.respond(template, title=message, status=status, **shown)

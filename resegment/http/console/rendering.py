@@ -15,6 +15,7 @@ from resegment.console.counts import count
 from resegment.console.dates import reader, spell_dates
 from resegment.console.facts import spell_values
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.commands import find_page
 from resegment.localization import Locale
 from resegment.schemas.times import format_instant, spell_length
 from resegment.segmentation.inspection.descriptions import show_value
@@ -71,14 +72,27 @@ def spell_moment(ms: int | None) -> Markup:
 
 
 def spell_told(text: str) -> Markup:
-    """Return a sentence of this project with dates as the reader writes them, and what is between backticks as it is, as code."""
+    """Return a sentence of this project with dates as the reader writes them, and what is between backticks as it is, as code.
+
+    A command that the console has a page for becomes a link to that page.
+    """
     parts = sanitize(text).split("`")
     if len(parts) % 2 == 0:  # a backtick without its other
         return Markup.escape(spell_dates("`".join(parts)))
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if place % 2 else Markup.escape(spell_dates(part))
+        _write_code(part, parts[place - 1]) if place % 2 else Markup.escape(spell_dates(part))
         for place, part in enumerate(parts)
     )
+
+
+def _write_code(text: str, before: str) -> Markup:
+    """Return what stands between backticks, `before` what comes before them."""
+    page = find_page(text)
+    if page is None:
+        return Markup("<code>{}</code>").format(text)
+    begins = not before.strip() or before.rstrip().endswith(".")
+    words = page.words[:1].upper() + page.words[1:] if begins else page.words
+    return Markup('<a href="{}">{}</a>').format(page.url, words)
 
 
 def spell_span(ms: float | None) -> str:

@@ -19,6 +19,7 @@ from resegment.console.dates import reading_in
 from resegment.errors import UserError
 from resegment.http.access.users import User
 from resegment.http.console.access import CurrentUser, current_csrf
+from resegment.http.console.commands import linking_by
 from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
@@ -283,7 +284,7 @@ async def viewing(request: Request, user: CurrentUser) -> AsyncIterator[Viewing]
     view = Viewing(request, console, user, tables)
     if "tz" in query and view.own_zone is None:
         raise NoZone(query["tz"])
-    with reading_in(view.locale):
+    with reading_in(view.locale), linking_by(view.url):
         yield view
 
 
