@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import msgspec
@@ -35,12 +35,16 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class RecentFacts:
-    """The newest facts by source: how many were read, and since when (ms) every fact is among them."""
+    """The newest facts by source: how many were read, and since when (ms) every fact up to `until` is among them."""
 
     sources: Mapping[str, Recent] = field(default_factory=dict)
     read: int = 0
     since: int = 0
     until: int = 0
+
+    def upto(self, now: int) -> RecentFacts:
+        """Return the same up to now (ms): since the newest of them, nothing came."""
+        return replace(self, until=max(self.until, now))
 
     @property
     def span(self) -> int:
@@ -52,8 +56,14 @@ class RecentFacts:
         found = self.sources.get(source)
         return 0 if found is None else sum(one >= self.since for one in found.times)
 
+    def find_burst(self, source: str) -> int | None:
+        """Return within how long (ms) all facts of a source came, where that is less than half of the span; else None."""
+        times = [one for one in self.sources.get(source, Recent()).times if one >= self.since]
+        length = max(times) - min(times) if len(times) > 1 else self.span
+        return length if 2 * length < self.span else None
+
     def per_hour(self, source: str) -> float | None:
-        """Return how many facts of a source come in an hour; None where less than an hour was read."""
+        """Return how many facts of a source came in an hour, on average over the span; None where that is less than an hour."""
         return self.count(source) * HOUR / self.span if self.span >= HOUR else None
 
 

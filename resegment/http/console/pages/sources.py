@@ -24,7 +24,7 @@ router: Final = APIRouter()
 
 
 class SourceRow(NamedTuple):
-    """One source: what came, how often it usually does, and the latest that was refused."""
+    """One source: what came, within how long (ms) where that was a burst, how often it usually does, and the latest that was refused."""
 
     name: str
     last: int | None
@@ -32,6 +32,7 @@ class SourceRow(NamedTuple):
     silent_since: int | None
     rhythm: str
     facts: int
+    burst: int | None
     per_hour: float | None
     retractions: int
     refused: int
@@ -42,14 +43,16 @@ class SourceRow(NamedTuple):
 async def show_sources(view: View) -> Response:
     """Show every source that something came from, or whose events were refused."""
     overview = await view.prefix.overview()
-    recent = await view.operations.sources.recent()
-    rhythms = await view.operations.sources.rhythms(await view.prefix.now())
+    now = await view.prefix.now()
+    recent = (await view.operations.sources.recent()).upto(now)
+    rhythms = await view.operations.sources.rhythms(now)
     letters = await view.operations.letters.look()
     every = (await view.prefix.registry()).current.definition.sources
     # the source of a letter is read from its value: of many letters, that takes a while
     refused = list(letters.letters.values())
     rows = await asyncio.to_thread(join_sources, overview.sources, recent, refused, rhythms, every)
-    lately = f"in {spell_span(recent.span)}" if recent.span else "lately"
+    span = spell_span(recent.span)
+    lately = f"in the last {span}" if recent.span else "lately"
     columns: list[Column[SourceRow]] = [
         Column(
             "source",
@@ -61,8 +64,20 @@ async def show_sources(view: View) -> Response:
         Column("last", "Last event", lambda row: row.last, "instant"),
         Column("silent", "Silent since", lambda row: row.silent_since, "instant"),
         Column("rhythm", "Usually comes", lambda row: row.rhythm),
-        Column("facts", f"Facts {lately}", lambda row: row.facts, "number"),
-        Column("per_hour", "Facts an hour", lambda row: row.per_hour, "number"),
+        Column(
+            "facts",
+            f"Facts {lately}",
+            lambda row: row.facts,
+            "number",
+            note=lambda row: None if row.burst is None else f"all within {spell_span(max(row.burst, 1_000))}",
+            noted="Came within",
+        ),
+        Column(
+            "per_hour",
+            f"An hour, averaged over {span}" if recent.span >= HOUR else "Facts an hour",
+            lambda row: row.per_hour,
+            "number",
+        ),
         Column("retractions", "Retractions", lambda row: row.retractions, "number"),
         Column(
             "refused",
@@ -87,6 +102,7 @@ async def show_sources(view: View) -> Response:
         sort="source",
         note=f"Facts are counted among the newest {recent.read:,} of the log"
         + ("." if recent.span >= HOUR else "; facts an hour are told once they cover an hour.")
+        + " Where a row says within how long all of them came, that was a burst: the average is no lasting rate."
         + " Refusals are those of the newest dead letters, also if they were sent again.",
         empty="No event has come yet.",
     )
@@ -135,6 +151,7 @@ def join_sources(
                 None if look is None else look.silent_since,
                 tell_rhythm(rhythms.get(name), name, every),
                 recent.count(name),
+                recent.find_burst(name),
                 recent.per_hour(name),
                 found.retractions,
                 len(theirs),

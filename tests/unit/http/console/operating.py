@@ -234,10 +234,12 @@ class FakeSources:
     span: int = 3_600_000
     hours: set[int] = field(default_factory=set)
 
+    times: tuple[int, ...] = (NOON, NOON + 1_800_000, NOON + 3_600_000)
+
     async def recent(self) -> RecentFacts:
-        times = [NOON, NOON + 1_800_000, NOON + 3_600_000]
-        found = Recent(3, {"funding": 3}, 1, times[-1], times)
-        return RecentFacts({self.name: found}, 3, NOON, NOON + self.span)
+        times = list(self.times)
+        found = Recent(len(times), {"funding": len(times)}, 1, times[-1], times)
+        return RecentFacts({self.name: found}, len(times), NOON, NOON + self.span)
 
     async def rhythms(self, now: int) -> dict[str, Rhythm]:
         return {self.name: Rhythm(self.hours, NOON)}

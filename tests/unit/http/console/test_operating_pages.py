@@ -15,6 +15,7 @@ from resegment.http.console.pages.operations.refusals import source_of
 from resegment.http.console.pages.sources import tell_rhythm
 from resegment.http.operations.letters import Sent
 from resegment.schemas.contracts.audit import AuditEntry
+from resegment.schemas.times import format_instant
 from resegment.sources.rhythm import Rhythm
 from resegment.streams.audit.reading import AuditedAction
 from resegment.streams.operations.dead_letters import DeadLetter
@@ -172,8 +173,34 @@ async def test_a_rate_is_not_made_of_a_few_seconds(operated: Operated) -> None:
         await operated.sign_in(browser, "vic", "viewer")
         page = (await browser.get("/sources")).text
         (row,) = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
-    assert "Facts in 30 s" in page
+    assert "Facts in the last 30 s" in page
     assert (row["facts"], row["per_hour"]) == (3, None)
+
+
+async def test_a_burst_is_averaged_up_to_now_and_named_as_one(
+    operated: Operated, prefix: PrefixInMemory
+) -> None:
+    """A thousand facts came within a minute, and nothing in the four hours since."""
+    operated.sources.times = tuple(NOON + 60 * number for number in range(1_000))
+    operated.sources.span = 60_000
+    prefix.at = NOON + 4 * 3_600_000
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = (await browser.get("/sources")).text
+        twin = (await browser.get("/sources?format=json")).json()
+    (row,) = twin["tables"]["sources"]["rows"]
+    assert (row["facts"], row["per_hour"], row["came_within"]) == (1_000, 250.0, "all within 59 s")
+    assert twin["until"] == format_instant(NOON + 4 * 3_600_000)
+    assert "Facts in the last 4 h" in page
+    assert "An hour, averaged over 4 h" in page
+    assert "the average is no lasting rate" in page
+
+
+async def test_facts_that_come_evenly_are_no_burst(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        (row,) = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
+    assert row["came_within"] is None
 
 
 async def test_a_source_says_how_often_it_usually_sends(operated: Operated) -> None:
