@@ -89,7 +89,7 @@ class Table(Generic[Row]):
     query: Mapping[str, str]
     span: str = ""
     note: str = ""
-    empty: str = "Nothing here."
+    empty: str = ""
     order: str = ""
     """By what rows are sorted that cannot be sorted otherwise."""
 
@@ -213,15 +213,18 @@ class TableRequest:
         rows: Sequence[Row],
         *,
         sort: str,
+        empty: str,
         **texts: str,
     ) -> Table[Row]:
-        """Return a table of rows that are all there. `texts` are `span`, `note` and `empty`."""
+        """Return a table of rows that are all there. `empty` says what would make a row appear; `texts` are `span` and `note`."""
         state = self.state(name, columns, sort)
         column = next(one for one in columns if one.key == state.sort)
         ordered = sorted(rows, key=lambda row: sort_key(column.value(row)), reverse=state.descending)
         state = _within(state, len(rows))
         shown = ordered[state.start : state.start + state.size]
-        return Table(name, title, columns, state, shown, len(rows), self.path, self._kept(), **texts)
+        return Table(
+            name, title, columns, state, shown, len(rows), self.path, self._kept(), empty=empty, **texts
+        )
 
     async def paged(
         self,
@@ -231,15 +234,27 @@ class TableRequest:
         read: Callable[[TableState], Awaitable[Slice[Row]]],
         *,
         sort: str,
+        empty: str,
         **texts: str,
     ) -> Table[Row]:
-        """Return a table of whose rows only those of the page are read. `texts` as in `table`."""
+        """Return a table of whose rows only those of the page are read. `empty` and `texts` as in `table`."""
         state = self.state(name, columns, sort)
         found = await read(state)
         within = _within(state, found.total)
         if within != state:
             state, found = within, await read(within)
-        return Table(name, title, columns, state, found.rows, found.total, self.path, self._kept(), **texts)
+        return Table(
+            name,
+            title,
+            columns,
+            state,
+            found.rows,
+            found.total,
+            self.path,
+            self._kept(),
+            empty=empty,
+            **texts,
+        )
 
     def with_query(self, **changed: str | None) -> str:
         """Return the address of the page with some parameters changed; None takes one out."""

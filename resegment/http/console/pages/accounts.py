@@ -60,11 +60,9 @@ async def show_accounts(view: View) -> Response:
         "accounts",
         sort="name" if text else "-since",
         with_segment=True,
-        empty=f"No account is like {text}."
-        if text
-        else "No account is like that."
-        if wanted.is_narrow
-        else "No accounts yet.",
+        empty="No account matches this. A name, domain or alias is found by any part of it; Clear the filters to see all accounts."
+        if wanted.is_narrow or wanted.segment
+        else "No account yet. One appears with the first event about it.",
     )
     names = [one.name for one in (await view.prefix.registry()).current.definition.segments]
     tables: list[Table[Any]] = [table]
@@ -87,7 +85,9 @@ def _aliases(view: Viewing, rows: list[tuple[str, str]]) -> Table[tuple[str, str
         Column("alias", "Alias", lambda row: row[0]),
         Column("account", "Account", lambda row: row[1], link=lambda row: view.account_url(row[1])),
     ]
-    return view.tables.table("aliases", "Aliases", columns, rows, sort="alias")
+    return view.tables.table(
+        "aliases", "Aliases", columns, rows, sort="alias", empty="No alias has that text."
+    )
 
 
 @router.get("/accounts/{name:path}")
@@ -182,7 +182,7 @@ def _since(view: Viewing, changed: list[ChangedTest]) -> Table[ChangedTest]:
         columns,
         changed,
         sort="test",
-        empty="Every test says the same now.",
+        empty="Every test says now what it said then. A row appears for each that does not.",
     )
 
 

@@ -48,7 +48,14 @@ async def show_audit(view: View) -> Response:
         title="Audit log",
         tables=[
             view.tables.table(
-                "actions", "Actions", columns, chosen, sort="-at", empty="Nothing was changed yet."
+                "actions",
+                "Actions",
+                columns,
+                chosen,
+                sort="-at",
+                empty="No action matches this. Choose all to see every action."
+                if any(wanted.values())
+                else "Nothing was changed yet. A row appears when somebody changes something, by a command or here.",
             )
         ],
         actors=_count(one.begun.actor for one in every),

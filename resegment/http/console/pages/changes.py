@@ -94,7 +94,9 @@ async def show_changes(view: View) -> Response:
         read,
         sort="-at",
         span=view.tell_span(span.begin, span.end),
-        empty="No change is like that.",
+        empty="No change matches this. Clear the filters to see all changes."
+        if wanted != Filter()
+        else "No account has moved yet. A row appears when one enters a segment, also its first.",
     )
     names = [one.name for one in (await view.prefix.registry()).current.definition.segments]
     return view.respond(

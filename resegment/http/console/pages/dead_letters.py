@@ -50,7 +50,7 @@ async def show_dead_letters(view: View) -> Response:
     return view.respond(
         "dead_letters.html",
         title="Dead letters",
-        tables=[_make_table(view, chosen), _make_counts(view, wanted, chosen)],
+        tables=[_make_table(view, wanted, chosen), _make_counts(view, wanted, chosen)],
         data={
             "older": found.older,
             "filter": wanted.query(),
@@ -174,7 +174,7 @@ async def _find(view: Viewing, letter: str) -> DeadLetter:
     return found
 
 
-def _make_table(view: Viewing, letters: list[SourcedLetter]) -> Table[SourcedLetter]:
+def _make_table(view: Viewing, wanted: LetterFilter, letters: list[SourcedLetter]) -> Table[SourcedLetter]:
     columns: list[Column[SourcedLetter]] = [
         Column(
             "id",
@@ -215,7 +215,9 @@ def _make_table(view: Viewing, letters: list[SourcedLetter]) -> Table[SourcedLet
         columns,
         letters,
         sort="-refused_at",
-        empty="No dead letter matches.",
+        empty="No dead letter matches this. Clear the filters to see all that wait to be sent again."
+        if wanted.query()
+        else "No dead letter waits to be sent again. One appears when an event or a command cannot be taken.",
     )
 
 
@@ -236,7 +238,7 @@ def _make_counts(view: Viewing, wanted: LetterFilter, letters: list[SourcedLette
         columns,
         count_refusals(letters),
         sort="-letters",
-        empty="No dead letter matches.",
+        empty="No dead letter matches this.",
     )
 
 

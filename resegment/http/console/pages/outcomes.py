@@ -34,7 +34,7 @@ async def show_outcomes(view: View) -> Response:
                 _rows(report),
                 sort="group",
                 note="k of n touches had the outcome within so many days. Touches that are younger wait.",
-                empty="No touch yet.",
+                empty="No touch yet. A row appears when a workflow gets an account, or one is held out.",
             )
         ],
         data=msgspec.to_builtins(report),

@@ -152,6 +152,7 @@ def _segments(view: Viewing, look: Overview, past: Past) -> Table[Any]:
         sort="priority",
         span=past.window.tell(),
         note="Each line has its own scale.",
+        empty="No segment yet. They appear with the first version of the segments file.",
     )
 
 
@@ -164,7 +165,13 @@ def _rates(view: Viewing, past: Past) -> Table[Any]:
     ]
     name = name_bucket(past.window)
     return view.tables.table(
-        "rate", f"Changes per {name}", columns, rows, sort="-from", span=past.window.tell()
+        "rate",
+        f"Changes per {name}",
+        columns,
+        rows,
+        sort="-from",
+        span=past.window.tell(),
+        empty="No time has passed yet.",
     )
 
 
@@ -174,4 +181,12 @@ def _flows(view: Viewing, flows: list[tuple[str, str, int]], window: Window) -> 
         Column("to", "To", lambda row: row[1] or ENDED, link=lambda row: view.segment_url(row[1] or None)),
         Column("moves", "Moves", lambda row: row[2], "number"),
     ]
-    return view.tables.table("flows", "Flows", columns, flows, sort="-moves", span=window.tell())
+    return view.tables.table(
+        "flows",
+        "Flows",
+        columns,
+        flows,
+        sort="-moves",
+        span=window.tell(),
+        empty="No account moved in the time that is shown. A row appears when one enters a segment.",
+    )

@@ -112,6 +112,7 @@ async def show_segments(view: View) -> Response:
         sort="priority",
         span=f"entered, left and sizes {span}",
         note="Stays are those that ended since the oldest change that is known.",
+        empty="No segment yet. They appear with the first version of the segments file.",
     )
     definitions = registry.definitions
     shadow = definitions.shadow
@@ -167,7 +168,11 @@ async def show_segment(view: View, name: str) -> Response:
         "members",
         sort="-since",
         with_segment=False,
-        empty="No account of it is like that." if wanted.is_narrow else "No account is in it.",
+        empty="No account of this segment matches this. Clear the filters to see all of them."
+        if wanted.is_narrow
+        else "A draft takes no account. They appear here once it is no draft any more."
+        if segment.draft
+        else "No account is in this segment. One appears when it qualifies, and no segment before this one takes it.",
     )
     tables = [members, *await _tests(view, segment)]
     said = None if segment.when is None else say_condition(segment.when, definition.conditions)
@@ -339,6 +344,7 @@ async def _tests(view: Viewing, segment: Segment) -> list[Table[Any]]:
             sort="-unknown",
             note=f"{_tell_qualify(segment, sample)}{_tell_unknown(rows, total)} Of {sample.accounts:,} accounts of all segments, drawn at random: shares "
             f"are about right within {1 / total**0.5:.1%}.",
+            empty="Its condition has no test of its own.",
         )
     ]
 

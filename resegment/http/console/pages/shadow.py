@@ -20,6 +20,7 @@ from resegment.segmentation.planning.shadow import ShadowReport
 from resegment.streams.live.shadow import ShadowedAccount, ShadowLook
 
 router: Final = APIRouter()
+NO_MOVE: Final = "No account would move. A row appears when the shadow puts an account elsewhere than the version in force."
 PATH: Final = "/versions/shadow"
 PATIENCE: Final = {"html": 1.5}
 """Seconds for which a page waits for a first comparison."""
@@ -106,7 +107,13 @@ def _sizes(view: Viewing, report: ShadowReport, names: list[str]) -> Table[Segme
         Column("difference", "Difference", lambda row: row.after - row.before, "number"),
     ]
     return view.tables.table(
-        "sizes", "Segments and sizes", columns, list(report.sizes), sort="priority", span=_span(report)
+        "sizes",
+        "Segments and sizes",
+        columns,
+        list(report.sizes),
+        sort="priority",
+        span=_span(report),
+        empty="No segment yet.",
     )
 
 
@@ -130,7 +137,7 @@ def _flows(view: Viewing, report: ShadowReport, names: list[str]) -> Table[Plann
         list(report.flows),
         sort="-accounts",
         span=_span(report),
-        empty="No account would move.",
+        empty=NO_MOVE,
     )
 
 
@@ -156,7 +163,7 @@ def _samples(view: Viewing, report: ShadowReport) -> Table[Row]:
         sort="to",
         span=_span(report),
         note="Up to three accounts of each move, always the same ones.",
-        empty="No account would move.",
+        empty=NO_MOVE,
     )
 
 
@@ -172,7 +179,7 @@ def _moves(view: Viewing, moves: list[Move], names: list[str]) -> Table[Move]:
         Column("to", "To", lambda row: row.to, link=lambda row: _link(view, row.to, names)),
     ]
     return view.tables.table(
-        "moves", "Accounts that would move", columns, moves, sort="account", empty="No account would move."
+        "moves", "Accounts that would move", columns, moves, sort="account", empty=NO_MOVE
     )
 
 

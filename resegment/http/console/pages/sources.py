@@ -104,7 +104,7 @@ async def show_sources(view: View) -> Response:
         + ("." if recent.span >= HOUR else "; facts an hour are told once they cover an hour.")
         + " Where a row says within how long all of them came, that was a burst: the average is no lasting rate."
         + " Refusals are those of the newest dead letters, also if they were sent again.",
-        empty="No event has come yet.",
+        empty="No event has come yet. A source appears with its first event, also if that is refused.",
     )
     return view.respond(
         "sources.html",

@@ -128,9 +128,9 @@ def show_timeline(view: Viewing, events: list[Event], span: str) -> Table[Event]
         span=span,
         note="Facts are those that the account's state keeps because the segments file uses them. Commands are listed by when "
         f"they were sent.{_tell_cut(events)}",
-        empty=f"Nothing of the kind {what[:40]} has happened to this account so far."
+        empty="Nothing of that kind is known of this account. Choose everything to see what is."
         if what
-        else "Nothing has happened to this account so far.",
+        else "Nothing is known of this account. A row appears with its first event.",
     )
 
 

@@ -58,7 +58,14 @@ async def show_versions(view: View) -> Response:
         "versions.html",
         title="Versions",
         tables=[
-            view.tables.table("versions", "Versions", columns, history, sort="-number"),
+            view.tables.table(
+                "versions",
+                "Versions",
+                columns,
+                history,
+                sort="-number",
+                empty="No version yet. The first worker brings one.",
+            ),
             view.tables.table(
                 "applies",
                 "Applies",
@@ -66,7 +73,7 @@ async def show_versions(view: View) -> Response:
                 applies,
                 sort="-at",
                 note="Moved are the accounts that the switch put into another segment, as far back as changes are known.",
-                empty="Nothing was applied yet.",
+                empty="Nothing was applied yet. A row appears when somebody applies a version or goes back to one.",
             ),
         ],
         data={"in_force": definitions.in_force(await view.prefix.now()), "newest": definitions.newest},

@@ -21,6 +21,7 @@ from resegment.schemas.segments import Team
 
 router: Final = APIRouter()
 PATH: Final = "/workflows"
+NO_TEAM: Final = "No team has members. They appear once the segments file lists them under `teams`."
 EVERY: Final = "all"
 """The reason in the address that stands for all of them, those of `KEPT_OUT` included."""
 _MEANINGS: Final[Mapping[str, str]] = {str(name): words for name, words in MEANINGS.items()}
@@ -240,7 +241,7 @@ def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
         sort="-enrolled",
         note="Those in a queue are enrolled, too: the workflow has them, and no owner does."
         + ("" if queue.complete else f" Of the first {MOST:,} accounts."),
-        empty="No account has a workflow yet.",
+        empty="No account has a workflow yet. One gets it when it enters a segment with a route.",
     )
 
 
@@ -267,7 +268,10 @@ def _waiting(view: Viewing, queue: Queue, wanted: WaitFilter) -> Table[WaitingAc
         chosen,
         sort="since",
         note=_tell_left_out(queue, wanted),
-        empty="No account waits." if not wanted.is_narrow else "No account that waits is like that.",
+        empty="No account that waits matches this. Clear the filters to see all that wait."
+        if wanted.is_narrow
+        else "No account waits. One appears when something keeps it from its workflow or from an owner, such as a limit a day, a "
+        "cooldown or a suppression.",
     )
 
 
@@ -306,7 +310,7 @@ def _team_table(view: Viewing, rows: Sequence[TeamRow]) -> Table[TeamRow]:
         Column("granted", "Granted today", lambda row: row.granted_today, "number"),
         Column("per_day", "Limit a day", lambda row: row.per_day, "number"),
     ]
-    return view.tables.table("teams", "Teams", columns, rows, sort="team", empty="No team has members.")
+    return view.tables.table("teams", "Teams", columns, rows, sort="team", empty=NO_TEAM)
 
 
 def _members(view: Viewing, rows: Sequence[TeamRow], queue: Queue) -> Table[Person]:
@@ -341,7 +345,7 @@ def _members(view: Viewing, rows: Sequence[TeamRow], queue: Queue) -> Table[Pers
         sort="member",
         note="Open accounts are those of all teams. Accounts in a queue or a line wait for all who may "
         f"take them. {_tell_left_out(queue, WaitFilter())}".rstrip(),
-        empty="No team has members.",
+        empty=NO_TEAM,
     )
 
 

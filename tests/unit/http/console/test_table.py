@@ -17,7 +17,9 @@ COLUMNS: list[Column[tuple[str, int | None]]] = [
 
 
 def table(query: dict[str, str]) -> Table[tuple[str, int | None]]:
-    return TableRequest("/console/accounts", query).table("rows", "Rows", COLUMNS, ROWS, sort="account")
+    return TableRequest("/console/accounts", query).table(
+        "rows", "Rows", COLUMNS, ROWS, sort="account", empty="No row."
+    )
 
 
 def test_a_page_has_twenty_five_rows_and_says_which_of_how_many() -> None:
@@ -28,7 +30,7 @@ def test_a_page_has_twenty_five_rows_and_says_which_of_how_many() -> None:
 
 def test_sizes_are_offered_up_to_the_one_that_takes_all() -> None:
     assert table({}).sizes == [25, 50, 100, 500]
-    few = TableRequest("/").table("rows", "Rows", COLUMNS, ROWS[:40], sort="account")
+    few = TableRequest("/").table("rows", "Rows", COLUMNS, ROWS[:40], sort="account", empty="No row.")
     assert few.sizes == [25, 50]
 
 
@@ -59,7 +61,9 @@ def test_files_have_the_second_line_of_a_cell_as_a_column_of_its_own() -> None:
     columns: list[Column[tuple[str, int | None]]] = [
         Column("account", "Account", lambda row: row[0], note=lambda row: f"={row[1]}", noted="Seats left")
     ]
-    shown = TableRequest("/x", {"rows.size": "1"}).table("rows", "Rows", columns, ROWS[1:], sort="account")
+    shown = TableRequest("/x", {"rows.size": "1"}).table(
+        "rows", "Rows", columns, ROWS[1:], sort="account", empty="No row."
+    )
     assert shown.csv() == "Account,Seats left\r\naccount-001.com,'=1\r\n"
     assert shown.records() == [{"account": "account-001.com", "seats_left": "=1"}]
 
@@ -89,13 +93,13 @@ def test_csv_of_all_has_every_row_in_the_same_order() -> None:
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
 def test_a_spreadsheet_runs_no_formula_that_a_producer_wrote(name: str) -> None:
     column: Column[str] = Column("name", "Name", lambda row: row)
-    made = TableRequest("/").table("names", "Names", [column], [name], sort="name")
+    made = TableRequest("/").table("names", "Names", [column], [name], sort="name", empty="No row.")
     assert made.csv().split("\r\n", 1)[1].strip('"').startswith("'")
 
 
 def test_a_phone_has_ten_rows_and_its_addresses_say_so() -> None:
     shown = TableRequest("/x", {"rows.page": "2"}, PHONE_SIZE).table(
-        "rows", "Rows", COLUMNS, ROWS, sort="account"
+        "rows", "Rows", COLUMNS, ROWS, sort="account", empty="No row."
     )
     assert (shown.first, shown.last, shown.pages) == (11, 20, 12)
     assert shown.url(page=3) == "/x?rows.page=3&rows.size=10"
@@ -112,6 +116,6 @@ async def test_of_rows_in_a_database_only_those_of_the_page_are_read() -> None:
         return Slice(ROWS[state.start : state.start + state.size], len(ROWS))
 
     request = TableRequest("/", {"rows.page": "9"})
-    shown = await request.paged("rows", "Rows", COLUMNS, read, sort="account")
+    shown = await request.paged("rows", "Rows", COLUMNS, read, sort="account", empty="No row.")
     assert [one.page for one in asked] == [9, 5]
     assert shown.last == 120

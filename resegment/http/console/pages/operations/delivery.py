@@ -82,8 +82,20 @@ async def show_delivery(view: View) -> Response:
         "delivery.html",
         title="Webhooks and sinks",
         tables=[
-            _table(view, "webhooks", "Webhooks", endpoints, "No webhook endpoint is configured."),
-            _table(view, "sinks", "Sinks", sinks, "No sink has begun."),
+            _table(
+                view,
+                "webhooks",
+                "Webhooks",
+                endpoints,
+                "No webhook yet. One appears once the webhooks file names it (`RESEGMENT_WEBHOOKS`).",
+            ),
+            _table(
+                view,
+                "sinks",
+                "Sinks",
+                sinks,
+                "No sink yet. One appears once the sinks file names it (`RESEGMENT_SINKS`) and a process delivers to it.",
+            ),
         ],
         data={"in_trouble": [one.name for one in ill]},
         ill=ill,

@@ -162,7 +162,9 @@ def _backlog(view: Viewing, look: Overview, backlog: BacklogLook) -> Table[Place
         sort="-waiting",
         span="" if backlog.compared is None else f"before is at {format_second(backlog.compared)}",
         note=f"Nothing waits in {count(left_out, 'other partition')}." if shown and left_out else "",
-        empty="Nothing waits in any partition." if backlog.places else "No worker reports what waits.",
+        empty="Nothing waits in any partition. A row appears when events come faster than they are decided."
+        if backlog.places
+        else "No worker reports what waits. Rows appear once one runs.",
     )
 
 
@@ -178,7 +180,7 @@ def _minutes(view: Viewing, backlog: BacklogLook) -> Table[tuple[int, int]]:
         list(backlog.series),
         sort="-at",
         span="" if backlog.since is None else f"figures since {format_second(backlog.since)}",
-        empty="No worker reports what waited.",
+        empty="No worker reports what waited. A row appears for each minute that all workers have run.",
     )
 
 
@@ -202,7 +204,8 @@ def _stages(view: Viewing, stages: StagesLook) -> Table[StageLook]:
         sort="-p95",
         span=f"the last hour, {since}" if since else "",
         note="Of each batch, the record that waited longest; waiting for the stage is included.",
-        empty="Stages are timed on the wall clock only, and none had work in the last hour.",
+        empty="No stage had work in the last hour. A row appears with an event that goes through it; stages are timed on the wall "
+        "clock only.",
     )
 
 
@@ -226,6 +229,7 @@ def _partitions(view: Viewing, look: Overview) -> Table[PartitionLook]:
         sort="partition",
         note="A partition is a share of the accounts; one worker at a time decides on it. Its outbox has changes that are not "
         "published yet, and accounts are due that time alone may move.",
+        empty="No partition yet. They appear once the first worker has begun.",
     )
 
 
@@ -244,7 +248,12 @@ def _workers(view: Viewing, look: Overview) -> Table[WorkerLook]:
         Column("silent", "Last seen, ago", lambda row: row.silent, "length"),
     ]
     return view.tables.table(
-        "workers", "Workers", columns, list(look.workers), sort="worker", empty="No worker is running."
+        "workers",
+        "Workers",
+        columns,
+        list(look.workers),
+        sort="worker",
+        empty="No worker is running. One appears once `resegment worker` or `resegment up` runs.",
     )
 
 
@@ -281,7 +290,7 @@ def _checks(view: Viewing, rows: Sequence[CheckRow]) -> Table[CheckRow]:
         rows,
         sort="partition",
         note="Checked counts the accounts that the worker of the partition has compared since it started.",
-        empty="Nothing was checked yet.",
+        empty="Nothing was checked yet. A row appears once workers have compared an account of a partition with the log.",
     )
 
 
@@ -304,5 +313,5 @@ def _differing(view: Viewing, look: Overview) -> Table[Differing]:
         rows,
         sort="account",
         note=f"{more:,} more are not named; `resegment verify` shows all." if more > 0 else "",
-        empty="None.",
+        empty="No account differs. One appears when Redis and the log say different things of it.",
     )
