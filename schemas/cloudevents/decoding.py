@@ -106,7 +106,7 @@ def read_event(event: Any) -> UnresolvedEvent:
         advice = ": send one event per record" if isinstance(event, list) else ""
         raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {_name_type(event)}{advice}")
     given, event = event, _read_variants(event)
-    _check_depth(event)
+    check_depth(event)
     try:
         envelope = Envelope.model_validate(event)
     except ValidationError as error:
@@ -228,7 +228,8 @@ def _name_type(value: Any) -> str:
     return "null" if value is None else "true or false" if isinstance(value, bool) else "a number"
 
 
-def _check_depth(event: Any) -> None:
+def check_depth(event: Any) -> None:
+    """Refuse what is nested deeper than an event may be. Raises RefusedEvent: `too-deep`."""
     level = [event]
     for _ in range(MAX_DEPTH):
         level = [

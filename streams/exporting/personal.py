@@ -11,7 +11,9 @@ import orjson
 
 from resegment.agents.batch import Message, Record
 from resegment.agents.dead_letters import read_dead_letter
+from resegment.errors import RefusedEvent
 from resegment.routing.describe import describe_routing
+from resegment.schemas.cloudevents.decoding import check_depth
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.privacy.facts import subject_of
@@ -254,10 +256,14 @@ def _is_known(prefix: ExportedPrefix, account: str, about: Found) -> bool:
 
 
 def _read(text: str | None) -> Any:
+    """Return the JSON of a text; None where it is none, or is nested deeper than an event may be."""
     try:
-        return orjson.loads(text or "")
-    except orjson.JSONDecodeError:
+        value = orjson.loads(text or "")
+        if isinstance(value, dict | list):
+            check_depth(value)
+    except (orjson.JSONDecodeError, RefusedEvent):
         return None
+    return value
 
 
 def _tell_letter(account: str, about: Found, parts: OwnParts) -> Found | None:

@@ -124,6 +124,17 @@ def test_nothing_of_another_person_is_in_the_export_of_one(logs: dict[str, list[
     assert found["person"] == ["ann lee", "ann@acme.com"]
 
 
+def test_a_record_that_is_nested_too_deep_is_told_by_its_place(
+    logs: dict[str, list[RecordedMessage]],
+) -> None:
+    deep = b'{"data":{"x":' + b"[" * 950 + b'"ann@acme.com"' + b"]" * 950 + b"}}"
+    place = [("dl_topic", b"t"), ("dl_partition", b"0"), ("dl_offset", b"1"), ("dl_reason", b"too-deep")]
+    logs[TOPICS.dead_letters.name] = [RecordedMessage(0, 1, None, deep, place)]
+    found = asyncio.run(export(Wanted(person=Person(["ann@acme.com"]))))
+    assert [(one["reason"], one["value"]) for one in found["dead_letters"]] == [("too-deep", None)]
+    assert found["may_also_concern"] == {"several_persons": 1}
+
+
 def test_the_export_of_an_account_has_all_of_its_persons(logs: dict[str, list[RecordedMessage]]) -> None:
     logs[TOPICS.signals.name] = records([fact("1", person="Ann Lee"), fact("2", person="Bob Ray")])
     logs[TOPICS.segment_changes.name] = [RecordedMessage(0, 1, b"acme.com", change(), [])]
