@@ -7,6 +7,7 @@ and an address that stands beside several names identify nobody.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -90,18 +91,16 @@ class Person:
 
     def settle(self) -> bool:
         """Take what was linked for the person's. Return whether facts have to be seen again for what is new."""
-        own, left = set[Way](), list(self._given)
-        seen = set[Way]()
+        own, seen, left = set[Way](), set[Way](), _names_first(self._given)
         while left:
-            way = left.pop()
-            if way in own or (way.is_address and self._is_shared(way)):
+            way = left.popleft()
+            if way in own or not self._may_be_own(way, own):
                 continue
             own.add(way)
             beside = self._beside.get(way, set())
             seen |= beside
-            if not way.is_address and way not in self._given:
-                continue  # two of one name have addresses of their own
-            left += [one for one in beside if one in self._beside]
+            if way.is_address or way in self._given:  # two of one name have addresses of their own
+                left.extend(_names_first(one for one in beside if one in self._beside))
         self._own = frozenset(own)
         self._hints.clear()
         self._searches.clear()
@@ -151,6 +150,15 @@ class Person:
             self._beside.setdefault(one, set())
             self._vague.setdefault(one, set())
 
+    def _may_be_own(self, way: Way, own: Collection[Way]) -> bool:
+        """Return whether a way is the person's, given what is known: not an address of several, or of another name."""
+        if not way.is_address:
+            return True
+        names = {one.text for one in self._beside.get(way, ()) if not one.is_address}
+        known = [one.text for one in own if not one.is_address]
+        fits = not (names and known) or any(are_one({one, *names}) for one in known)
+        return fits and not self._is_shared(way)
+
     def _is_shared(self, address: Way) -> bool:
         """Return whether several persons have an address: it stands beside names, or pages, that are not one person's."""
         beside = self._beside.get(address, set())
@@ -166,6 +174,10 @@ class Person:
             lone = {part for one in mine if not one.is_address for part in one.text.split()}
             self._hints[place] = frozenset(lone.union(*(self._vague.get(one, ()) for one in mine)))
         return self._hints[place]
+
+
+def _names_first(ways: Iterable[Way]) -> deque[Way]:
+    return deque(sorted(ways, key=lambda one: (one.is_address, one)))
 
 
 def _search_for(texts: Collection[str]) -> re.Pattern[str]:

@@ -82,6 +82,14 @@ def test_an_address_that_several_have_leads_to_nobody() -> None:
     assert not of(by_address, **bob)
 
 
+def test_one_wrong_event_does_not_make_two_persons_one() -> None:
+    bob = {"person": "Bob Ray", "email": "bob@acme.com", "linkedin": "linkedin.com/in/bob"}
+    wrong = {"email": "ann@acme.com", "linkedin": "linkedin.com/in/bob"}
+    person = learned(["ann@acme.com"], wrong, bob, ANN)
+    assert person.spellings == ["ann lee", "ann@acme.com"]
+    assert [of(person, **one) for one in (ANN, bob, wrong)] == [True, False, False]
+
+
 def test_a_name_that_has_one_more_word_is_the_same_person_at_an_address() -> None:
     person = learned(
         ["ann@acme.com"],
