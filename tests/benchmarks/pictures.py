@@ -1,9 +1,10 @@
 """Take pictures of the console's pages, for docs/console.md and to be looked at.
 
-    python -P tests/benchmarks/pictures.py [--folder FOLDER] [--docs]
+    python -P tests/benchmarks/pictures.py [--folder FOLDER] [--way 390-dark ...] [--docs]
 
 A console is served over real companies that are replayed, with a shadow beside; the page of outcomes is served over
-examples/outcomes-year. `--docs` takes those of docs/images, and puts them there; else every page is taken in four ways.
+examples/outcomes-year. `--docs` takes those of docs/images, and puts them there; else every page is taken in four ways, or in
+those that are named.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import re
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -139,7 +140,7 @@ async def take(visit: Visit, path: str, file: Path, *, full: bool) -> None:
         visit.problems.clear()
 
 
-async def main(folder: Path, *, docs: bool) -> None:
+async def main(folder: Path, ways: Sequence[str], *, docs: bool) -> None:
     with tempfile.TemporaryDirectory() as made:
         async with replayed(Path(made)) as shown, outcomes() as year:
             await begin_shadow(shown)
@@ -151,7 +152,7 @@ async def main(folder: Path, *, docs: bool) -> None:
                 return
             pages = [(shown.url, path) for path in (*PAGES, "/versions/shadow")]
             pages += [(year, path) for path in ("/outcomes", "/outcomes?by=play")]
-            for width, scheme in SHOTS:
+            for width, scheme in (one for one in SHOTS if not ways or f"{one[0]}-{one[1]}" in ways):
                 for url, path in pages:
                     async with visiting(shown.browser, url, width=width, scheme=scheme) as visit:
                         name = re.sub(r"[^a-z0-9]+", "-", path).strip("-") or "overview"
@@ -165,6 +166,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "pictures")
     parser.add_argument("--docs", action="store_true", help="take those of docs/images")
+    parser.add_argument("--way", action="append", default=[], help="a width and a scheme, as in 390-dark")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(given.folder, docs=given.docs))
+    asyncio.run(main(given.folder, given.way, docs=given.docs))

@@ -79,8 +79,8 @@ def give_reason(change: Change, most: int | None = SHOWN) -> str:
 def _order(holds: Sequence[Mapping[str, Any]], cause: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return tests in the order in which they can have moved the account: the newest fact first, of those that are alike.
 
-    What rests on a causing event comes first. Where nothing does, the event changed a value; where time moved the account, it
-    may have been that something no longer is there.
+    What rests on a causing event comes first. Where nothing does, the event changed a value, and numbers change most often. Where
+    time moved the account, a hold may have ended, or something no longer is there.
     """
     events = set(cause.get("events") or ())
     cited = [
@@ -88,20 +88,28 @@ def _order(holds: Sequence[Mapping[str, Any]], cause: Mapping[str, Any]) -> list
         for held in holds
     ]
     if "deadline" in cause:
-        order = ("absence", "facts", "value")
+        order = ("facts", "absence", "number", "value")
     elif events and not any(ids & events for ids in cited):
-        order = ("value", "facts", "absence")
+        order = ("number", "value", "facts", "absence")
     else:
-        order = ("facts", "value", "absence")
+        order = ("facts", "number", "value", "absence")
 
     def weigh(place: int) -> int:
         held = holds[place]
         if cited[place] & events:
             return -1
-        return order.index("value" if "facts" not in held else "facts" if held["facts"] else "absence")
+        return order.index(_kind_of(held))
 
     newest = sorted(range(len(holds)), key=lambda place: _newest(holds[place]), reverse=True)
     return [holds[place] for place in sorted(newest, key=weigh)]
+
+
+def _kind_of(held: Mapping[str, Any]) -> str:
+    """Return what a test rests on: facts, their absence, a number or another value."""
+    if "facts" in held:
+        return "facts" if held["facts"] else "absence"
+    value = held.get("value")
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "value"
 
 
 def _newest(held: Mapping[str, Any]) -> str:

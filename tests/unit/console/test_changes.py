@@ -72,12 +72,15 @@ def test_an_event_that_no_test_cites_changed_a_value() -> None:
     ]
 
 
-def test_where_time_moved_an_account_up_what_is_no_longer_there_comes_first() -> None:
-    assert order({"deadline": "2026-03-31T00:00:00Z"}, VALUE, OLD, ABSENT) == [
-        "not",
-        "funding",
-        "employees >= 50",
-    ]
+def test_where_time_moved_an_account_up_a_hold_ended_or_something_is_no_longer_there() -> None:
+    told = order({"deadline": "2026-03-31T00:00:00Z"}, VALUE, ABSENT, OLD, NEW)
+    assert told == ["hiring", "funding", "not", "employees >= 50"]
+
+
+def test_a_number_changed_sooner_than_a_text() -> None:
+    status, flag = {"test": "status = active", "value": "active"}, {"test": "hiring", "value": True}
+    heat = {"test": "heat >= 150", "value": 161.5}
+    assert order({"events": ["intent"]}, status, flag, heat) == ["heat >= 150", "status = active", "hiring"]
 
 
 def test_what_is_left_out_is_counted_in_words_and_told_where_everything_is_asked_for() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Response
 
 from resegment.http.console.pages.operations.refusals import OWN, source_of
-from resegment.http.console.rendering import spell_span
+from resegment.http.console.rendering import spell_number, spell_span
 from resegment.http.console.table import Column
 from resegment.http.console.viewing import View
 from resegment.http.operations.sources import HOUR, Recent, RecentFacts
@@ -51,8 +51,6 @@ async def show_sources(view: View) -> Response:
     # the source of a letter is read from its value: of many letters, that takes a while
     refused = list(letters.letters.values())
     rows = await asyncio.to_thread(join_sources, overview.sources, recent, refused, rhythms, every)
-    span = spell_span(recent.span)
-    lately = f"in the last {span}" if recent.span else "lately"
     columns: list[Column[SourceRow]] = [
         Column(
             "source",
@@ -66,17 +64,19 @@ async def show_sources(view: View) -> Response:
         Column("rhythm", "Usually comes", lambda row: row.rhythm),
         Column(
             "facts",
-            f"Facts {lately}",
+            "Facts",
             lambda row: row.facts,
             "number",
-            note=lambda row: None if row.burst is None else f"all within {spell_span(max(row.burst, 1_000))}",
-            noted="Came within",
+            note=lambda row: _tell_time(recent.span, row),
+            noted="In which time",
         ),
         Column(
             "per_hour",
-            f"An hour, averaged over {span}" if recent.span >= HOUR else "Facts an hour",
+            "An hour",
             lambda row: row.per_hour,
             "number",
+            note=lambda row: _tell_average(recent.span, row),
+            noted="Averaged over",
         ),
         Column("retractions", "Retractions", lambda row: row.retractions, "number"),
         Column(
@@ -102,7 +102,7 @@ async def show_sources(view: View) -> Response:
         sort="source",
         note=f"Facts are counted among the newest {recent.read:,} of the log"
         + ("." if recent.span >= HOUR else "; facts an hour are told once they cover an hour.")
-        + " Where a row says within how long all of them came, that was a burst: the average is no lasting rate."
+        + " Where all of a source came within a part of that time, that was a burst: the average is no lasting rate."
         + " Refusals are those of the newest dead letters, also if they were sent again.",
         empty="No event has come yet. A source appears with its first event, also if that is refused.",
     )
@@ -119,6 +119,22 @@ async def show_sources(view: View) -> Response:
         since=recent.since or None,
         until=recent.until or None,
     )
+
+
+def _tell_time(span: int, row: SourceRow) -> str | None:
+    """Say in which time facts of a source were counted, and where they came in a burst, within how long."""
+    if not span or not row.facts:
+        return None
+    burst = "" if row.burst is None else f"all within {spell_span(max(row.burst, 1_000))}, "
+    return f"{burst}in {spell_span(span)}"
+
+
+def _tell_average(span: int, row: SourceRow) -> str | None:
+    """Say over which time a rate is an average, and what a small one is for a day."""
+    if row.per_hour is None:
+        return None
+    daily = f"{spell_number(row.per_hour * 24)} a day, " if 0 < row.per_hour < 1 else ""
+    return f"{daily}over {spell_span(span)}"
 
 
 def join_sources(

@@ -173,7 +173,7 @@ async def test_a_rate_is_not_made_of_a_few_seconds(operated: Operated) -> None:
         await operated.sign_in(browser, "vic", "viewer")
         page = (await browser.get("/sources")).text
         (row,) = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
-    assert "Facts in the last 30 s" in page
+    assert '<div class="note">in 30 s</div>' in page
     assert (row["facts"], row["per_hour"]) == (3, None)
 
 
@@ -189,18 +189,22 @@ async def test_a_burst_is_averaged_up_to_now_and_named_as_one(
         page = (await browser.get("/sources")).text
         twin = (await browser.get("/sources?format=json")).json()
     (row,) = twin["tables"]["sources"]["rows"]
-    assert (row["facts"], row["per_hour"], row["came_within"]) == (1_000, 250.0, "all within 59 s")
+    assert (row["facts"], row["in_which_time"]) == (1_000, "all within 59 s, in 4 h")
+    assert (row["per_hour"], row["averaged_over"]) == (250.0, "over 4 h")
     assert twin["until"] == format_instant(NOON + 4 * 3_600_000)
-    assert "Facts in the last 4 h" in page
-    assert "An hour, averaged over 4 h" in page
+    assert '<div class="note">over 4 h</div>' in page
     assert "the average is no lasting rate" in page
 
 
-async def test_facts_that_come_evenly_are_no_burst(operated: Operated) -> None:
+async def test_facts_that_come_evenly_are_no_burst_and_a_small_rate_is_told_for_a_day_too(
+    operated: Operated, prefix: PrefixInMemory
+) -> None:
+    operated.sources.span = 48 * 3_600_000
+    operated.sources.times = (NOON, NOON + 24 * 3_600_000, NOON + 48 * 3_600_000)
     async with operated.browser() as browser:
         await operated.sign_in(browser, "vic", "viewer")
         (row,) = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
-    assert row["came_within"] is None
+    assert (row["in_which_time"], row["averaged_over"]) == ("in 2 d", "1.5 a day, over 2 d")
 
 
 async def test_a_source_says_how_often_it_usually_sends(operated: Operated) -> None:
