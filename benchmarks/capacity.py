@@ -23,12 +23,12 @@ MONTH_HOURS: Final = 730
 class Measured:
     """Figures of docs/benchmarks.md. CPU is in microseconds per event, on one core of the machine there."""
 
-    cached: float = 53.7
+    cached: float = 60.7
     """Intake and segmenter, all accounts in memory (50,000 accounts, 11 events each)."""
     missed: float = 115.0
     """The same, hardly any account in memory (a million accounts, 2 events each)."""
-    redis: float = 9.6
-    broker: float = 5.4
+    redis: float = 12.1
+    broker: float = 5.6
     account_in_memory: int = 6_700
     """Bytes of an account with 11 facts in a worker, ..."""
     account_in_redis: int = 1_490
@@ -229,7 +229,7 @@ def simulate(
     return Simulated(workers, done / seconds, busy[REDIS] / seconds, busy[BROKER] / seconds)
 
 
-SEPARATE: Final = Costs(worker=53.7, redis=9.6, broker=5.4)
+SEPARATE: Final = Costs(worker=60.7, redis=12.1, broker=5.6)
 """The whole way, as measured with one worker."""
 SHARED: Final = (Costs(worker=33.8, redis=9.3, broker=2.7), Costs(worker=35.4, redis=9.3, broker=2.7))
 """The segmenter in the run of one and of two workers on two cores, and what was measured there: events a second."""
