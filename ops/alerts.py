@@ -38,6 +38,11 @@ def _begins(metric: str, span: str) -> str:
     return f"sum(increase({metric}[{span}]) > 0 or ({metric} > 0 unless {metric} offset {span}))"
 
 
+def _counted(metric: str, span: str) -> str:
+    """Return an expression for all that a counter counted in a time, the first value of new labels included."""
+    return f"sum(({metric} unless {metric} offset {span}) or increase({metric}[{span}]))"
+
+
 # processes that only deliver or take events in have the gauges of workers too, with 0
 ALERTS: Final[Sequence[Alert]] = (
     Alert(
@@ -158,8 +163,8 @@ ALERTS: Final[Sequence[Alert]] = (
     ),
     Alert(
         "ResegmentManyRefused",
-        "sum(rate(resegment_refused_total[15m]))"
-        ' > 0.05 * sum(rate(resegment_events_in_total{stage="intake"}[15m]))',
+        f"{_counted('resegment_refused_total', '15m')} > 0.05 * "
+        + _counted('resegment_events_in_total{stage="intake"}', "15m"),
         300,
         "warning",
         "More than 5 % of the records become dead letters.",

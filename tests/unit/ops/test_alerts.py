@@ -191,6 +191,26 @@ OTHERS: Sequence[tuple[str, str | None, Fault]] = (
         Fault({'resegment_partitions_surplus{topic="p.workflow-commands"}': -3}),
     ),
     (
+        "a source sends many records at once that are refused for a reason that was none before",
+        "ResegmentManyRefused",
+        Fault(
+            {'resegment_refused_total{stage="intake",reason="wrong-envelope"}': 400},
+            steps=10,
+            new=True,
+            around=30,
+        ),
+    ),
+    (
+        "a few records are refused for a reason that was none before",
+        None,
+        Fault(
+            {'resegment_refused_total{stage="intake",reason="wrong-envelope"}': 4},
+            steps=10,
+            new=True,
+            around=30,
+        ),
+    ),
+    (
         "no process sends to a sink",
         "ResegmentNothingDelivers",
         Fault({'resegment_sink_state{sink="hubspot"}': None}, around=LONG),
