@@ -3,10 +3,12 @@
     python -P tests/benchmarks/console.py pages [--accounts 50000] [--changes 100000]
     python -P tests/benchmarks/console.py feed [--rate 200] [--seconds 300]
     python -P tests/benchmarks/console.py workers [--rounds 5] [--copies 2]
+    python -P tests/benchmarks/console.py up [--rounds 5] [--seconds 15]
 
 Accounts have the states of real companies (examples/yc). `pages` starts `resegment console` and asks it. `feed` writes
 changes at a rate and counts what a browser gets, which loses its connection every minute. `workers` replays the
-demo's events into a worker, with and without an open console beside it, in turns.
+demo's events into a worker, with and without an open console beside it, in turns. `up` does the same
+with `resegment up`, which serves the console itself, and measures it at rest, too.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 from statistics import median
 
 import httpx
+import msgspec
 import orjson
 from msgspec.structs import replace
 
@@ -34,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from resegment.agents.batch import Message
 from resegment.benchmarks.loading import make_prefix
+from resegment.cli.connection import INSTANCE_FILE, Instance
 from resegment.cli.demo.data import UNTIL, Dataset, Reading
 from resegment.cli.runtime.examples import FOLDER
 from resegment.embedded.servers import Embedded, embedded
@@ -327,12 +331,78 @@ async def replay(events: Sequence[tuple[Fact, bytes]], *, with_console: bool) ->
             begin = cpu_of(pid)
             async with KafkaPublisher(bootstrap, client_id="try", idempotent=False) as publisher:
                 await send_replay(events, publisher, Topics(PREFIX), partitions=PARTITIONS, until=END)
-            async with httpx.AsyncClient(base_url=url, timeout=60) as http, asyncio.timeout(240):
-                quiet = 0
-                while quiet < 3:
-                    await asyncio.sleep(1.0)
-                    quiet = quiet + 1 if (await http.get("/healthz")).json()["lag"] == 0 else 0
+            await wait_quiet(url)
             return cpu_of(pid) - begin
+
+
+async def measure_up(rounds: int, seconds: int) -> None:
+    """Replay the demo's events into `resegment up`, without and with its first page open, in turns; then let it rest."""
+    events = Reading(Dataset.YC).read().events
+    found: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
+    for number in range(rounds):
+        for way in list(found) if number % 2 == 0 else list(found)[::-1]:
+            found[way].append(await replay_up(events, seconds, with_page=way == "with"))
+            used, rest = found[way][-1]
+            print(f"{way} a page: {used:.2f} s of CPU, at rest {rest:.1%} of a core", flush=True)
+    for what, place in (("replay, s of CPU", 0), ("at rest, of a core", 1)):
+        without, beside = (median(one[place] for one in found[way]) for way in ("without", "with"))
+        print(f"{what}: {without:.3f} without a page, {beside:.3f} with it: {beside - without:+.3f}")
+
+
+async def replay_up(
+    events: Sequence[tuple[Fact, bytes]], seconds: int, *, with_page: bool
+) -> tuple[float, float]:
+    """Return the CPU seconds that the process takes for the events, and the part of a core that it takes after them."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as exits:
+            instance = await exits.enter_async_context(up_process(Path(folder)))
+            if with_page:
+                await exits.enter_async_context(viewer(f"{instance.http_url}/console"))
+                await asyncio.sleep(3.0)  # the page is open
+            begin = cpu_of(instance.pid)
+            async with KafkaPublisher(instance.bootstrap, client_id="try", idempotent=False) as publisher:
+                await send_replay(
+                    events, publisher, Topics(instance.prefix), partitions=PARTITIONS, until=END
+                )
+            await wait_quiet(instance.http_url or "")
+            used = cpu_of(instance.pid) - begin
+            await asyncio.sleep(10.0)  # what was last shown is shown
+            begin = cpu_of(instance.pid)
+            await asyncio.sleep(seconds)
+            return used, (cpu_of(instance.pid) - begin) / seconds
+
+
+async def wait_quiet(url: str) -> None:
+    """Wait until a worker has had no lag for three looks."""
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http, asyncio.timeout(240):
+        quiet = 0
+        while quiet < 3:
+            await asyncio.sleep(1.0)
+            quiet = quiet + 1 if (await http.get("/healthz")).json()["lag"] == 0 else 0
+
+
+@asynccontextmanager
+async def up_process(folder: Path) -> AsyncIterator[Instance]:
+    """Run `resegment up` with the demo's segments until it takes events."""
+    given = {"folder": str(folder / "data"), "segments": str(FOLDER / "segments.yaml"), "http_port": "0"}
+    given |= {"clock": "facts", "route": "all", "log_level": "warning", "prefix": PREFIX}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "resegment", "up"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=os.environ | {f"RESEGMENT_{name.upper()}": value for name, value in given.items()},
+    )
+    try:
+        async with asyncio.timeout(60):
+            while not (folder / "data" / INSTANCE_FILE).exists():
+                if process.returncode is not None:
+                    raise SystemExit("`resegment up` ended")
+                await asyncio.sleep(0.2)
+        yield msgspec.json.decode((folder / "data" / INSTANCE_FILE).read_bytes(), type=Instance)
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
 
 
 def cpu_of(pid: int) -> float:
@@ -404,11 +474,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["pages", "feed", "workers", "look"])
+    parser.add_argument("what", choices=["pages", "feed", "workers", "up", "look"])
     parser.add_argument("--accounts", type=int, default=50_000)
     parser.add_argument("--changes", type=int, default=100_000)
-    parser.add_argument("--rate", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--rate", type=int, default=None)
+    parser.add_argument("--seconds", type=int, default=None)
     parser.add_argument("--url", default="", help="for `look`, which `workers` starts")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--copies", type=int, default=2)
@@ -416,7 +486,9 @@ def main() -> None:
     if given.what == "pages":
         asyncio.run(measure_pages(given.accounts, given.changes))
     elif given.what == "feed":
-        asyncio.run(measure_feed(given.rate, given.seconds))
+        asyncio.run(measure_feed(given.rate or 200, given.seconds or 300))
+    elif given.what == "up":
+        asyncio.run(measure_up(given.rounds, given.seconds or 15))
     elif given.what == "look":
         asyncio.run(look(given.url))
     else:
