@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import babel
@@ -61,9 +61,9 @@ class Locale:
 
     def moment(self, ms: int) -> str:
         """Return day and time: `Nov 24, 2026, 9:00 AM`. Seconds are left out where they are zero."""
-        when = _moment(self._shift(ms))
-        style = "short" if ms % 60_000 < 1000 else "medium"
-        return f"{self.day(ms)}, {format_time(when, style, locale=self.name)}".translate(_SPACES)
+        seconds = self._shift(ms) % _DAY // 1000
+        style: Literal["short", "medium"] = "short" if ms % 60_000 < 1000 else "medium"
+        return f"{self.day(ms)}, {_format_time(self.name, seconds, style)}"
 
     def instant(self, ms: int) -> str:
         """Return an instant as short as it can be said: the day at midnight, else with its time and zone, like `UTC`."""
@@ -138,3 +138,9 @@ def _moment(ms: int) -> dt.datetime:
 @lru_cache(maxsize=1024)
 def _format_day(name: str, day: int) -> str:
     return str(format_date(_moment(day * _DAY), "medium", locale=name)).translate(_SPACES)
+
+
+@lru_cache(maxsize=8192)
+def _format_time(name: str, seconds: int, style: Literal["short", "medium"]) -> str:
+    """Return the time of a day, by the seconds since its beginning."""
+    return str(format_time(_moment(seconds * 1000), style, locale=name)).translate(_SPACES)

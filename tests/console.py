@@ -35,8 +35,7 @@ from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.live.account import AccountView, UnknownAccount, find_aliases, resolve
 from resegment.streams.live.decoding import Enrolled, decode_change, decode_command, find_enrolled, find_name
-from resegment.streams.live.follower import Progress
-from resegment.streams.live.index import Index
+from resegment.streams.live.index import Index, Progress
 from resegment.streams.live.sampling import Sample, TestCount, qualified_by
 from resegment.streams.live.shadow import ShadowedAccount, ShadowLook, ShadowWatch
 from resegment.streams.message_factory import MessageFactory

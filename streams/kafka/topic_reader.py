@@ -165,6 +165,14 @@ class TopicReader:
         fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=most)
         return {tp.partition: records for tp, records in fetched.items()}
 
+    async def rest(self, seconds: float) -> None:
+        """Ask the brokers for nothing for a while: what comes meanwhile is read together afterwards."""
+        self._consumer.pause(*self._tps)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._consumer.resume(*self._tps)
+
     async def position(self, partition: int) -> int:
         """Return the offset from which the next `poll` reads a partition."""
         position: int = await self._consumer.position(TopicPartition(self._topic, partition))

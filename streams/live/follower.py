@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +28,7 @@ from resegment.streams.live.decoding import (
     find_name,
     mark_of,
 )
-from resegment.streams.live.index import Index, LogReplaced
+from resegment.streams.live.index import Index, LogReplaced, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -42,54 +41,14 @@ HEARD: Final = 3.0
 """Seconds without a record after which the brokers are asked whether they are there."""
 COMPARED: Final = 20.0
 """Seconds after which they are asked whether they have the same topic still."""
+RESTS: Final[Mapping[str, float]] = {"changes": 0.25, "commands": 1.0, "forgets": 1.0}
+"""Seconds between two readings of a topic of which all was read: a few large readings cost much less than many small ones."""
+LOOKED_UP: Final = 60.0
+"""Seconds in which the name of an account that has none is not looked for again."""
 AGAIN_AFTER: Final = 1.0
 """Seconds until something that failed is done again."""
 RESCANNED: Final = 3_600.0
 """Seconds between two readings of all accounts, which find new names."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How much of the topics and of the accounts was read; `read` and `total` count records."""
-
-    accounts: int = 0
-    accounts_total: int = 0
-    accounts_done: bool = False
-    read: dict[str, int] = field(default_factory=dict)
-    total: dict[str, int] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)
-    problem: str | None = None
-    generation: int = 0
-    """How often the topics turned out to be new ones, so that everything is read again."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything that was there when somebody began to look is in the index."""
-        return self.accounts_done and len(self.done) == 2
-
-    def begin(self) -> None:
-        """Count from the beginning again."""
-        self.generation += 1
-        self.accounts = self.accounts_total = 0
-        self.accounts_done = False
-        for one in (self.read, self.total, self.done):
-            one.clear()
-
-    def tell(self) -> str | None:
-        """Return what is still missing, in words; None where everything is there."""
-        if self.problem is not None:
-            return f"the index waits: {self.problem}"
-        if self.is_complete:
-            return None
-        parts = []
-        if not self.accounts_done:
-            parts.append(f"{self.accounts:,} of {self.accounts_total:,} accounts")
-        parts += [
-            f"{self.read.get(name, 0):,} of {self.total.get(name, 0):,} {name}"
-            for name in ("changes", "commands")
-            if name not in self.done
-        ]
-        return f"still reading: {', '.join(parts)}"
 
 
 class IndexFollower:
@@ -111,6 +70,8 @@ class IndexFollower:
         self._commands_opened = asyncio.Event()
         self._routed_upto: dict[tuple[str, int], int] = {}
         """Up to which commands the router's states, as they were last read, are at least."""
+        self._nameless = float("-inf"), set[str]()
+        """Since when which accounts were looked up that had no name."""
         self.progress = Progress()
 
     def look(self) -> None:
@@ -157,6 +118,7 @@ class IndexFollower:
         self._positions.clear()
         self._marks.clear()
         self._verified.clear()
+        self._nameless[1].clear()
         self._scanned = float("-inf")
         self.progress.begin()
         self._tell()
@@ -196,6 +158,8 @@ class IndexFollower:
                 elif now - heard > HEARD:
                     await reader.check()
                     heard = now
+                if name in self.progress.done:
+                    await reader.rest(RESTS[name])
                 if now - compared > COMPARED:
                     compared = now
                     marks = {place: mark for place, mark in self._marks.items() if place[0] == topic}
@@ -220,6 +184,8 @@ class IndexFollower:
                     for records in (await reader.poll(AT_ONCE)).values():
                         for record in records:
                             await self._forget(record.value)
+                    if self.progress.is_complete:
+                        await reader.rest(RESTS["forgets"])
         except TopicUnreadable as error:
             if not error.is_missing:
                 raise
@@ -228,8 +194,12 @@ class IndexFollower:
         with suppress(msgspec.DecodeError):
             asked = decode_identity_record(value or b"")
             if isinstance(asked, Forget):
-                await self._index.forget(asked.account, asked.at, person=bool(asked.persons))
-                self._forget_elsewhere(asked.account, bool(asked.persons))
+                await self._forget_account(asked.account, asked.at, person=bool(asked.persons))
+
+    async def _forget_account(self, account: str, until: int, *, person: bool = False) -> None:
+        await self._index.forget(account, until, person=person)
+        self._nameless[1].discard(account)
+        self._forget_elsewhere(account, person)
 
     @asynccontextmanager
     async def _open(self, name: str, topic: str) -> AsyncIterator[TopicReader]:
@@ -311,8 +281,7 @@ class IndexFollower:
         new_changes = await self._index.add_changes(changes)
         for change in changes:
             if change.forgotten:
-                await self._index.forget(change.account, change.at, person=False)
-                self._forget_elsewhere(change.account, False)
+                await self._forget_account(change.account, change.at)
         if not new_changes:
             return
         if self.progress.accounts_done:
@@ -321,13 +290,18 @@ class IndexFollower:
 
     async def _name(self, accounts: set[str]) -> None:
         """Put accounts into the index that are new there, or have no name yet."""
-        unnamed = await self._index.find_unnamed(sorted(accounts))
+        now = time.monotonic()
+        if now - self._nameless[0] > LOOKED_UP:
+            self._nameless = now, set()
+        looked_up = self._nameless[1]
+        unnamed = await self._index.find_unnamed(sorted(accounts - looked_up))
         if unnamed:
             with suppress(BrokenState):  # of another release: the account's page says so
                 states = await self._connection.reader.states(unnamed)
                 await self._put(
                     [(name, one) for name, one in zip(unnamed, states, strict=True) if one is not None]
                 )
+                looked_up.update(unnamed)
 
     async def _read_enrolled(self, accounts: Sequence[str]) -> None:
         """Read again what the router has of accounts: a command says that it changed."""

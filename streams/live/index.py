@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
@@ -92,6 +93,50 @@ class LogReplaced(ResegmentError):
     def __init__(self, topic: str) -> None:
         super().__init__(f"topic {topic} is a new one")
         self.topic = topic
+
+
+@dataclass(slots=True)
+class Progress:
+    """How much of the topics and of the accounts was read; `read` and `total` count records."""
+
+    accounts: int = 0
+    accounts_total: int = 0
+    accounts_done: bool = False
+    read: dict[str, int] = field(default_factory=dict)
+    total: dict[str, int] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    problem: str | None = None
+    generation: int = 0
+    """How often the topics turned out to be new ones, so that everything is read again."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was there when somebody began to look is in the index."""
+        return self.accounts_done and len(self.done) == 2
+
+    def begin(self) -> None:
+        """Count from the beginning again."""
+        self.generation += 1
+        self.accounts = self.accounts_total = 0
+        self.accounts_done = False
+        for one in (self.read, self.total, self.done):
+            one.clear()
+
+    def tell(self) -> str | None:
+        """Return what is still missing, in words; None where everything is there."""
+        if self.problem is not None:
+            return f"the index waits: {self.problem}"
+        if self.is_complete:
+            return None
+        parts = []
+        if not self.accounts_done:
+            parts.append(f"{self.accounts:,} of {self.accounts_total:,} accounts")
+        parts += [
+            f"{self.read.get(name, 0):,} of {self.total.get(name, 0):,} {name}"
+            for name in ("changes", "commands")
+            if name not in self.done
+        ]
+        return f"still reading: {', '.join(parts)}"
 
 
 class Index:

@@ -24,8 +24,8 @@ from resegment.streams.kafka.admin import TopicsUnavailable, find_grown
 from resegment.streams.live.account import AccountView, find_aliases, look_up_account, resolve
 from resegment.streams.live.cached import Cached
 from resegment.streams.live.connection import LiveConnection
-from resegment.streams.live.follower import IndexFollower, Progress
-from resegment.streams.live.index import Index
+from resegment.streams.live.follower import IndexFollower
+from resegment.streams.live.index import Index, Progress
 from resegment.streams.live.members import draw_accounts
 from resegment.streams.live.outcomes import measure_prefix, read_account_outcomes
 from resegment.streams.live.sampling import SAMPLED, Sample, judge_sample

