@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
 
 
-DRAIN_PATIENCE: Final = 60.0
+DRAIN_PATIENCE: Final = 240.0
 JOURNEYS: Final = 3
 STOPPED: Final = 130
 

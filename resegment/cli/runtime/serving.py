@@ -22,7 +22,7 @@ from resegment.streams.worker.worker import Worker
 
 T = TypeVar("T")
 
-JOIN_PATIENCE = 30.0
+JOIN_PATIENCE = 90.0
 """Seconds that a single worker may need to get all partitions."""
 
 
