@@ -18,12 +18,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
+from resegment.benchmarks.servers.apache import free_port
 from resegment.embedded import server
 from resegment.embedded.folder import FolderInUse, held
 from resegment.embedded.server import PortTaken, ServerDied, ServerNotReady
 from resegment.embedded.servers import Broker, RedisServer, embedded
 
-DEADLINE = 30.0
+DEADLINE = 120.0
 
 PARENT = """
 import asyncio, json, os, sys
@@ -237,10 +238,10 @@ async def test_a_folder_held_by_another_process_is_refused_and_names_it(tmp_path
 async def test_a_port_that_is_taken_is_refused_by_name_and_nothing_is_left(
     tmp_path: Path, option: str
 ) -> None:
+    port = free_port()
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", port))
         other.listen()
-        port = other.getsockname()[1]
         with pytest.raises(PortTaken) as refused:
             await start_and_stop(tmp_path, **{option: port})
     assert refused.value.port == port
@@ -271,7 +272,14 @@ async def test_a_server_that_does_not_answer_in_time_is_ended(tmp_path: Path) ->
             await super().answers(port)
             return False
 
-    store = Mute(tmp_path, patience=1)
+        async def _spawn(self, command: list[str]) -> asyncio.subprocess.Process:
+            process = await super()._spawn(command)
+            async with asyncio.timeout(DEADLINE):
+                while "Valkey is starting" not in self.log.read_text():
+                    await asyncio.sleep(0.02)
+            return process
+
+    store = Mute(tmp_path, patience=0.3)
     with pytest.raises(ServerNotReady) as late:
         await store.start()
     assert "Valkey is starting" in late.value.log_tail

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ import orjson
 import pytest
 import yaml
 
+from resegment.benchmarks.servers.apache import free_port
 from resegment.http.intake.keys import make_key
 from tests.integration.conftest import Stack
 from tests.integration.test_up import DEADLINE, EXAMPLES, start
@@ -42,12 +42,6 @@ _CHECK = re.search(
 )
 assert _CHECK is not None
 OF_IMAGE: list[str] = orjson.loads(_CHECK[1])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def write_files(folder: Path) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,9 @@ from pathlib import Path
 
 import psycopg
 
-PATIENCE = 30
+from resegment.benchmarks.servers.apache import free_port
+
+PATIENCE = 120
 
 
 def find_binaries() -> Path:
@@ -99,11 +100,8 @@ class PostgresServer:
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
     """Run a server in the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="resegment-pg-"))
-    server = PostgresServer(folder, port=port)
+    server = PostgresServer(folder, port=free_port())
     try:
         server.create()
         server.start()
