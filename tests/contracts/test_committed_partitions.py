@@ -70,7 +70,7 @@ class Prefix:
         return await read_prefix(self.client, self.name)
 
     async def until(self, holds: Callable[[dict[str, str]], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds(await self.held()):
                 await asyncio.sleep(0.01)
 
@@ -138,7 +138,7 @@ async def test_it_is_taken_once_a_rebuild_has_given_it_back(prefix: Prefix) -> N
     await store.check(rebuilt.fence, 1)  # nobody took the fence from the rebuild
     await marks.end_partition(prefix.client, prefix.name, 0)
 
-    assert await asyncio.wait_for(waiting, 10) == 0
+    assert await asyncio.wait_for(waiting, 60) == 0
     assert marks.find_waiting(await prefix.held()) == {}
     assert prefix.committed.waiting == []
     assert prefix.metrics.registry.get_sample_value("resegment_partitions_waiting") == 0
@@ -151,7 +151,7 @@ async def test_a_partition_that_is_being_rebuilt_is_not_taken(prefix: Prefix) ->
     await asyncio.wait([task], timeout=0.2)
     assert not task.done()
     await marks.end_partition(prefix.client, prefix.name, 0)
-    assert await asyncio.wait_for(task, 10) == 0
+    assert await asyncio.wait_for(task, 60) == 0
 
 
 async def test_a_rebuild_that_was_interrupted_is_found_and_nothing_else(prefix: Prefix) -> None:
@@ -173,6 +173,6 @@ async def test_where_the_record_of_the_prefix_is_gone_too_the_worker_ends(
     if mark_left:
         await marks.mark_waiting(prefix.client, prefix.name, "segmenter", 0, [])
     taking = asyncio.create_task(prefix.take(0))
-    assert isinstance(await asyncio.wait_for(prefix.failure.wait(), 10), StateLost)
+    assert isinstance(await asyncio.wait_for(prefix.failure.wait(), 60), StateLost)
     assert not taking.done()
     taking.cancel()

@@ -54,7 +54,7 @@ async def test_an_archiver_that_fails_unexpectedly_is_reported_and_tried_again(
     monkeypatch.setattr(composition, "connect_redis", lambda *_: reports)
     monkeypatch.setattr(composition, "TRIED_EVERY", 0.001)
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         archiving(Settings(), str(tmp_path), bootstrap="", redis_url="", metrics=metrics),
     ):
         await works.wait()

@@ -55,4 +55,4 @@ def test_a_console_whose_kafka_does_not_answer_is_gone_in_time() -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=50)
         assert process.returncode == 0, errors
-        assert time.monotonic() - begun < 15, errors
+        assert time.monotonic() - begun < 45, errors

@@ -46,10 +46,10 @@ def test_a_failed_process_is_gone_in_time_and_says_why(keeps_it: str) -> None:
         [sys.executable, "-c", FAILING.format(keeps_it=keeps_it)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1
     assert "the log was replaced" in done.stderr
     assert "Restart it." in done.stderr
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60

@@ -68,7 +68,7 @@ async def deliver(
         queue = KeyedQueue(sender.attempt, done.append, concurrency=8, sleep=rest)
         for one, kind in records:
             queue.put(Job(read_command(one, kind), Batch("commands", 0, [one]), one, NOW))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await receiver.until(lambda: len(receiver.taken) + len(dead_letters.messages) >= len(records))
         await queue.close(5)
     return dead_letters

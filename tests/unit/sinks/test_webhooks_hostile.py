@@ -25,7 +25,7 @@ from resegment.sinks.webhook.signing import Secret
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
 TIMEOUT = 0.25
-SLACK = 0.75
+SLACK = 4.0
 """Seconds by which a loaded machine may be late."""
 
 CLOSE, RESET, HOLD = "close", "reset", "hold"

@@ -140,7 +140,7 @@ os.kill(parent, signal.SIGKILL)
 
 def test_a_process_ends_with_the_one_that_started_it() -> None:
     # its output ends only with the last process that has it
-    done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, timeout=50, check=False)
     assert done.returncode == -signal.SIGKILL
 
 
@@ -155,5 +155,5 @@ print("works on")
 
 
 def test_such_a_process_leaves_an_interrupt_to_the_one_that_started_it() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=50, check=False)
     assert done.stdout == b"works on\n", done.stderr

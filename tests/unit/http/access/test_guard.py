@@ -346,7 +346,7 @@ async def test_a_stream_ends_with_the_session_of_who_reads_it() -> None:
     )
     await first.wait()
     known = False
-    await asyncio.wait_for(streaming, 5)
+    await asyncio.wait_for(streaming, 60)
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 

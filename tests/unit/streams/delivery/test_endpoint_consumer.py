@@ -162,7 +162,7 @@ async def running(
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # the consumer runs in between
             await asyncio.sleep(0)
 

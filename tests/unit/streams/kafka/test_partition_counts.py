@@ -91,7 +91,7 @@ async def test_it_counts_again_after_a_server_was_away(brokers: Brokers) -> None
         return 4
 
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         PartitionCounts("nowhere", {}, TOPICS, wanted, metrics.partitions_surplus).running(),
     ):
         while not surplus_of(metrics):

@@ -155,7 +155,7 @@ class Rig:
 
     async def until(self, look: Callable[[], bool], accounts: Sequence[str] | None = None) -> None:
         """Wait until something holds, and the index has the changes of these accounts, in that order."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (look() and (accounts is None or await self.accounts() == list(accounts))):
                 await self.follower.wait_for_news(0.01)
 
@@ -307,7 +307,7 @@ async def test_the_owner_of_an_account_follows_the_router(rig: Rig) -> None:
     for held, wanted in ((owned("Bo"), ("calls", "Bo")), (RoutedState(), (None, None))):
         rig.prefix.held["a.com"] = held
         rig.kafka.write(COMMANDS, command % (3 + rig.prefix.read))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await owner() != wanted:
                 await asyncio.sleep(0.01)
 

@@ -138,7 +138,7 @@ async def test_what_comes_while_a_writer_catches_up_is_written_when_it_follows(s
     assert offsets(store) == [0, 1, 2, 3]
     stop = asyncio.Event()
     following = asyncio.create_task(writer.follow(topic, stop))  # type: ignore[arg-type]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while writer.partitions[0].position.next_offset < 8:
             await asyncio.sleep(0.01)
     stop.set()

@@ -71,7 +71,7 @@ class Given:
 
     async def handed_over(self, count: int) -> list[list[int]]:
         """Wait for so many chunks; return their offsets."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.chunks) < count:
                 await asyncio.sleep(0)
         for _ in range(20):  # what comes too early would come now
@@ -187,5 +187,5 @@ async def test_a_stop_waits_for_the_chunk_in_progress() -> None:
             await asyncio.sleep(0.01)
             assert not waiting.done()
             one.consumer.acknowledge(one.chunks[0])
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
         assert one.thread.committed == {A: 2}

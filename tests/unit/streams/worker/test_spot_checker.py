@@ -85,7 +85,7 @@ async def follow(monkeypatch: pytest.MonkeyPatch, turns: list[Exception | None])
     monkeypatch.setattr(spot_checker, "AGAIN_AFTER", 0)
     registry: Any = None
     checker = SpotChecker(registry, partitions, client, reader, source, Metrics(), within=0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         running = asyncio.create_task(checker.run())
         await over.wait()
         running.cancel()

@@ -128,13 +128,14 @@ async def test_a_batch_that_is_too_slow_is_done_in_smaller_parts(
 async def test_a_fact_that_takes_longer_than_the_deadline_by_itself_is_set_aside_and_the_others_are_decided(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stages, "BATCH_DEADLINE", 0.4)  # no other fact may take so long on a busy machine
     stage.manager._patience = 60.0
     apply_facts = Engine.apply_facts
 
     def hard(engine: Engine, account: Any, facts: Any, *given: Any) -> Any:
         if account.name == "company-2.com":
             begun = time.thread_time()
-            while time.thread_time() < begun + 0.12:
+            while time.thread_time() < begun + 0.45:
                 pass
         return apply_facts(engine, account, facts, *given)
 
