@@ -14,6 +14,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 90.0
+"""Seconds that a page may take to show what it comes to."""
 SERIOUS = frozenset({"serious", "critical"})
 
 
@@ -58,7 +60,7 @@ class Visit:
         assert response is not None
         assert response.status == 200, f"{path}: {response.status}"
 
-    async def wait(self, script: str, patience: float = 20.0) -> None:
+    async def wait(self, script: str, patience: float = PATIENCE) -> None:
         """Wait until an expression is true. The pages' own policy forbids what Playwright does for that."""
         async with asyncio.timeout(patience):
             while not await self.page.evaluate(script):
@@ -86,7 +88,7 @@ async def visiting(
     context = await browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     try:
         yield Visit(await context.new_page(), base)
     finally:

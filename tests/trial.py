@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +27,7 @@ from resegment.streams.kafka.topics import Topics
 PREFIX = "resegment"
 ACCOUNTS = 150
 AT_ONCE = 25
-PATIENCE = 90.0
+PATIENCE = 180.0
 SEGMENTS = Path(__file__).parents[1] / "examples" / "quickstart.yaml"
 Log = dict[tuple[str, int], list[tuple[int, bytes | None, bytes | None]]]
 """Offset, key and value of each record, by topic and partition."""
@@ -122,9 +123,12 @@ class Trial:
             self._process.terminate()
             await asyncio.wait_for(self._process.wait(), PATIENCE)
 
-    async def feed(self, upto: int) -> None:
-        """Send events until so many were tried or the instance is gone. What is acknowledged counts as accepted."""
-        publisher = KafkaPublisher(self.instance.bootstrap, idempotent=False, timeout=5.0)
+    async def feed(self, upto: int, *, patience: float = 5.0) -> None:
+        """Send events until so many were tried or the instance is gone. What is acknowledged counts as accepted.
+
+        An instance that acknowledges nothing for `patience` seconds is gone.
+        """
+        publisher = KafkaPublisher(self.instance.bootstrap, idempotent=False, timeout=patience)
         try:
             await publisher.start()
             while self._next < min(upto, len(self._events)):
@@ -164,21 +168,23 @@ class Trial:
             topics.segment_changes,
             topics.definitions,
         ):
-            async with reading(self.instance.bootstrap, topic.name, patience=5.0) as reader:
+            async with reading(self.instance.bootstrap, topic.name, patience=PATIENCE) as reader:
                 async for records in reader.to_end():
                     found = log.setdefault((topic.name, records[0].partition), [])
                     found += [(one.offset, one.key, one.value) for one in records]
         return log
 
     async def settled(self) -> None:
-        """Wait until everything is decided and published: workers report once a second, so look twice."""
-        quiet = 0
+        """Wait until everything is decided and published, by what workers report from now on: so look twice."""
+        quiet, begun = 0, time.monotonic()
         async with asyncio.timeout(PATIENCE):
             while quiet < 2:
                 self.check_same(await self.read_log())
+                since = time.monotonic() - begun
                 status = orjson.loads((await self.run("status", "--json"))[1])
                 left = sum(status["lag"].values()) + sum(one["outbox"] for one in status["partitions"])
-                quiet = 0 if left or self.accepted - self.facts_in_log() else quiet + 1
+                old = not status["workers"] or any(one["silent_seconds"] > since for one in status["workers"])
+                quiet = 0 if left or old or self.accepted - self.facts_in_log() else quiet + 1
                 await asyncio.sleep(1.0)
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:

@@ -47,6 +47,7 @@ async def test_state_on_a_cluster_is_that_of_a_backtest(on_cluster: Arena, nodes
     words = rule.replace("{resegment", "{f????????").split()[1:]  # a scenario's prefix is not known before
     for node in [*nodes.masters, *nodes.replicas]:
         await node.ask("ACL", "SETUSER", *words, "+cluster|slots", "+command")
+        await node.ask("CONFIG", "SET", "cluster-node-timeout", 60_000)  # none is taken for dead that is slow
     user = {
         "redis_username": "resegment-worker",
         "redis_password": "WORKER_PASSWORD",

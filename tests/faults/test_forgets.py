@@ -43,7 +43,7 @@ async def test_forgets_that_are_killed_in_the_middle_end_complete_and_change_not
         for name in names:  # what was recorded already changes nothing
             code, _, error = await trial.run("forget", name, "--yes")
             assert code == 0, error
-        await trial.feed(EVENTS)
+        await trial.feed(EVENTS, patience=60.0)
         assert trial.fed
         await trial.settled()
         await compare(trial, names)

@@ -27,7 +27,7 @@ async def test_twenty_kills_lose_no_accepted_event(tmp_path: Path) -> None:
             await trial.ended()
             await feeding
         await trial.start()
-        await trial.feed(EVENTS)
+        await trial.feed(EVENTS, patience=60.0)
         assert trial.fed
         await check_all(trial)
         print(f"{len(trial.accepted):,} events accepted, {KILLS} kills")

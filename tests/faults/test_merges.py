@@ -40,7 +40,7 @@ async def test_merges_that_are_killed_in_the_middle_come_to_an_evaluation_from_s
             with suppress(TimeoutError):
                 await running
         await trial.start()
-        await trial.feed(EVENTS)
+        await trial.feed(EVENTS, patience=60.0)
         assert trial.fed
         for number, command in enumerate(commands):  # what was recorded already changes nothing
             code, _, error = await trial.run("accounts", *command)

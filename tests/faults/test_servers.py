@@ -148,7 +148,7 @@ async def test_a_redis_that_is_rolled_back_under_load_changes_nothing(
         shutil.copytree(data, kept)
         before = await run.done()
         await asyncio.sleep(2.5)
-        assert await run.done() > before
+        await run.reached(before + 1)
         await own_redis.kill()
         shutil.rmtree(data)
         kept.rename(data)
@@ -426,10 +426,10 @@ async def test_a_clock_ahead_moves_no_partition(arena: Arena, seed: int) -> None
             return len(await run.records(run.topics.dead_letters.name)) >= written
 
         await run.until(buried)
-        now = await run.reader.now()
         looks = await run.reader.look()
-        assert all(one.position is not None and one.position.clock <= now for one in looks)
         (state,) = await run.reader.states(["pinned.com"])
+        now = await run.reader.now()  # events arrive all the time
+        assert all(one.position is not None and one.position.clock <= now for one in looks)
         assert state is not None
         assert all(entry.recorded <= now for entry in state.entries)
         await run.command("verify")

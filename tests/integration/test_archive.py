@@ -29,7 +29,7 @@ from tests.integration.conftest import Stack
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PARTITIONS = 2
-PATIENCE = 60.0
+PATIENCE = 120.0
 DAY = 86_400_000
 START = parse_instant("2026-03-01T00:00:00Z")
 _names = itertools.count()

@@ -43,11 +43,13 @@ def start(walk: Walk, step: Step) -> subprocess.Popen[bytes]:
     return process
 
 
-def is_done(walk: Walk) -> bool:
-    """Whether every account is placed and no record waits."""
+def is_done(walk: Walk, sent: float) -> bool:
+    """Whether every account is placed and no record waits, by what workers reported since all was sent."""
+    since = time.monotonic() - sent
     status = json.loads(walk.run("resegment status --json"))
     waiting = sum(status["lag"].values()) + sum(one["outbox"] for one in status["partitions"])
-    return status["accounts"] == 6268 and waiting == 0
+    fresh = bool(status["workers"]) and all(one["silent_seconds"] < since for one in status["workers"])
+    return status["accounts"] == 6268 and waiting == 0 and fresh
 
 
 def test_a_change_goes_from_the_idea_to_the_rollback(tmp_path: Path) -> None:
@@ -59,10 +61,11 @@ def test_a_change_goes_from_the_idea_to_the_rollback(tmp_path: Path) -> None:
     process = start(walk, first)
     try:
         walk.take(sent)
-        wait_until(lambda: is_done(walk))
+        at = time.monotonic()
+        wait_until(lambda: is_done(walk, at))
         for step in others:
             walk.take(step)
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        process.wait(DEADLINE)
     assert len(others) >= 7

@@ -25,6 +25,8 @@ from tests.servers.openid import OpenId, openid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+expect.set_options(timeout=PATIENCE * 1000)
+
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -90,6 +92,7 @@ async def opened(
 ) -> AsyncIterator[tuple[Page, list[str]]]:
     """A browser of a person of their own, who has signed in with the token, if they have one."""
     context = await browser.new_context(base_url=place.url)
+    context.set_default_timeout(PATIENCE * 1000)
     page = await context.new_page()
     seen = watch(page, place.url)
     if token is not None:
@@ -205,7 +208,7 @@ async def test_an_operator_plans_and_applies_a_version(place: Place, browser: Br
         await page.get_by_label("Why").fill("fewer accounts")
         await page.get_by_role("button", name="Apply this plan").click()
         # without a reload: the page looks again by itself
-        await expect(page.get_by_text("Version 2 is in force")).to_be_visible(timeout=PATIENCE * 1000)
+        await expect(page.get_by_text("Version 2 is in force")).to_be_visible()
         await page.goto("/console/versions")
         await expect(page.get_by_text("fewer accounts").first).to_be_visible()
     assert not seen
@@ -220,6 +223,7 @@ async def test_the_pages_of_operators_have_no_serious_finding_of_axe(place: Plac
     async with opened(browser, place, token) as (page, _):
         await page.goto("/console/versions/apply")
         await page.get_by_role("button", name="Plan the rollback").click()
+        await page.wait_for_url("**/versions/plans/**")
         plan = page.url
         await show_letter(page, letter)
         for url in (
@@ -244,6 +248,8 @@ async def test_what_producers_write_stays_text_in_a_real_browser(place: Place, b
     token = await place.token("reader", "operator")
     await _write_hostile(place)
     async with opened(browser, place, token) as (page, seen):
+        letters = await place.letters()
+        await show_letter(page, list(letters)[-1])
         paths = [
             "dead-letters",
             "pipeline",
@@ -255,7 +261,7 @@ async def test_what_producers_write_stays_text_in_a_real_browser(place: Place, b
             "accounts/hostile.com",
             "changes",
         ]
-        paths += [f"dead-letters/show?id={quote(one)}" for one in await place.letters()][-12:]
+        paths += [f"dead-letters/show?id={quote(one)}" for one in letters][-12:]
         for path in paths:
             answered = await page.goto(f"/console/{path}")
             assert answered is not None
@@ -272,7 +278,7 @@ async def test_what_producers_write_stays_text_in_a_real_browser(place: Place, b
             assert not [one for one in hrefs if one.lower().startswith(("javascript:", "data:"))]
             for one in await page.locator("main td:visible, main dd:visible").all():
                 if "alert" in await one.inner_text():
-                    await one.hover(timeout=2_000)
+                    await one.hover()
                     break
     assert not seen
 

@@ -24,6 +24,7 @@ from resegment.cli.access.entrance import open_entrance, open_operations
 from resegment.embedded.servers import embedded
 from resegment.http.access.tokens import add_token
 from resegment.http.console.app import mount_console
+from resegment.http.operations import owners
 from resegment.http.server import serving
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
@@ -42,7 +43,7 @@ from tests.integration.test_routing_commands import event
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PREFIX = "operated"
-PATIENCE = 60.0
+PATIENCE = 120.0
 PAGE = {"accept": "text/html"}
 SEGMENTS = """
 version: 1
@@ -125,7 +126,9 @@ class Place:
         self, name: str, role: str = "operator"
     ) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
         token = await self.token(name, role)
-        async with httpx.AsyncClient(base_url=f"{self.url}/console", headers=PAGE, timeout=30) as browser:
+        async with httpx.AsyncClient(
+            base_url=f"{self.url}/console", headers=PAGE, timeout=PATIENCE
+        ) as browser:
             csrf = csrf_in((await browser.get("/login")).text)
             await browser.post("/login", data={"token": token, "csrf": csrf})
             yield browser, csrf_in((await browser.get("/login")).text)
@@ -281,7 +284,10 @@ async def wait_for(browser: httpx.AsyncClient, path: str) -> Any:
     return found
 
 
-async def test_a_member_leaves_and_returns_and_a_webhook_is_stopped(place: Place) -> None:
+async def test_a_member_leaves_and_returns_and_a_webhook_is_stopped(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "PATIENCE", PATIENCE)
     async with place.signed_in("dora") as (browser, csrf):
         found = await browser.get("/workflows?format=json")
         assert found.status_code == 200, found.text
@@ -374,14 +380,14 @@ async def test_a_viewer_changes_nothing(place: Place, path: str) -> None:
     before = await place.actions()
     async with place.signed_in(f"vic{path.replace('/', '-')}", "viewer") as (browser, csrf):
         assert (await browser.post(path, data={"csrf": csrf, **FORMS[path]})).status_code == 403
-    async with httpx.AsyncClient(base_url=f"{place.url}/console", headers=PAGE) as local:
+    async with httpx.AsyncClient(base_url=f"{place.url}/console", headers=PAGE, timeout=PATIENCE) as local:
         csrf = csrf_in((await local.get("/login")).text)
         assert (await local.post(path, data={"csrf": csrf, **FORMS[path]})).status_code == 403
     assert await place.actions() == before
 
 
 async def test_every_route_that_changes_something_is_tried_as_a_viewer(place: Place) -> None:
-    async with httpx.AsyncClient(base_url=f"{place.url}/console") as local:
+    async with httpx.AsyncClient(base_url=f"{place.url}/console", timeout=PATIENCE) as local:
         document = (await local.get("/openapi.json")).json()
     posts = {path.replace("{plan}", "x") for path, one in document["paths"].items() if "post" in one}
     assert posts == FORMS.keys()
@@ -408,7 +414,9 @@ async def test_a_token_is_made_used_listed_and_revoked_by_commands(place: Place)
     )
     assert (code, "shown only now" in error) == (0, True), error
     headers = {"authorization": f"Bearer {output.strip()}"}
-    async with httpx.AsyncClient(base_url=f"{place.url}/console", headers=headers) as program:
+    async with httpx.AsyncClient(
+        base_url=f"{place.url}/console", headers=headers, timeout=PATIENCE
+    ) as program:
         assert (await program.get("/sources?format=json")).status_code == 200
         assert (await program.post("/dead-letters/retry", data={"id": "x"})).status_code == 403
         _, output, _ = await run(place, "tokens", "list", "--json")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-DEADLINE = 180.0
+DEADLINE = 280.0
 
 
 async def start(folder: Path, *options: str) -> Process:

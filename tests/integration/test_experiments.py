@@ -28,7 +28,7 @@ from tests.events import read_fact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 PARTITIONS = 2
 DAY = 86_400_000
 START = parse_instant("2026-01-01T00:00:00Z")

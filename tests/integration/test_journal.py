@@ -23,7 +23,7 @@ async def test_killed_twice_it_has_every_accepted_event_and_rebuilds_the_same_ac
             await trial.ended()
             await feeding
         await trial.start()
-        await trial.feed(EVENTS)
+        await trial.feed(EVENTS, patience=60.0)
         assert trial.fed
         await check_all(trial)
         await trial.stop()

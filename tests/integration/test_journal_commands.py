@@ -9,7 +9,7 @@ from tests.trial import SEGMENTS, Trial
 
 OLD = """        - {status: active}
         - {event: hiring, where: {change: opened}, within: 90d}"""
-NEW = """        - {event: hiring, where: {title: {contains: executive 1}}, within: 400d}"""
+NEW = """        - {event: hiring, where: {title: {contains: executive 1}}, within: 4000d}"""
 
 
 async def test_a_version_that_reads_other_facts_is_applied_after_a_restart(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ async def test_a_version_that_reads_other_facts_is_applied_after_a_restart(tmp_p
     other.write_text(text.replace(OLD, NEW))
     try:
         await trial.start()
-        await trial.feed(600)
+        await trial.feed(600, patience=60.0)
         await trial.settled()
         assert {one["segment"] for one in await trial.accounts()} == {"established", "not-now"}
         await trial.stop()

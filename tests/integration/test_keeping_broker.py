@@ -66,7 +66,7 @@ async def test_killed_and_started_again_it_has_the_same_topics_records_and_offse
         await producer.start()
         await producer.send(SIGNALS, b"without an acknowledgment", partition=0)
         await producer.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len((before := await read(broker, SIGNALS))[0]) < 101:
                 pass
         os.kill(broker.pid, signal.SIGKILL)

@@ -43,7 +43,7 @@ from tests.events import read_fact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 PARTITIONS = 2
 END = parse_instant("2026-05-01T00:00:00Z")
 SEGMENTS = """

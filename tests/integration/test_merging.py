@@ -66,8 +66,8 @@ async def running(stack: Stack, name: str = "merge") -> AsyncIterator[Prefix]:
 
 async def ask(prefix: Prefix, wish: Merge | Unmerge) -> str:
     connection = Connection(prefix.source, prefix.stack.bootstrap, prefix.topics, {})
-    done = await request(connection, wish, patience=60.0)
-    assert await prefix.worker.drain(60.0)
+    done = await request(connection, wish, patience=120.0)
+    assert await prefix.worker.drain(120.0)
     return done.outcome
 
 
@@ -121,8 +121,8 @@ async def test_events_about_a_name_wait_until_it_is_resolved_and_then_count_once
             wish = Alias(name=name, account="acme.com", at=time.time_ns() // 1_000_000)
             for _ in range(2):  # said twice, it has the effect of once
                 _, settle = await resolve_name(connection, wish)
-                assert await settle(30.0)
-        assert await prefix.worker.drain(60.0)
+                assert await settle(120.0)
+        assert await prefix.worker.drain(120.0)
         assert await where(prefix, "acme.com") == ["both"]
         await prefix.send(("hiring", {"account": "hubspot:77", "change": "opened"}))
         (state,) = await prefix.reader.states(["acme.com"])

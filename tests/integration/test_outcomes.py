@@ -44,7 +44,7 @@ from tests.oracle.cases import event
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 T = TypeVar("T")
-PATIENCE = 60.0
+PATIENCE = 120.0
 PARTITIONS = 4
 
 
@@ -174,6 +174,7 @@ async def test_a_reply_after_the_account_has_moved_on_is_credited_to_the_segment
         )
         assert touches.keys() >= {first["idempotency_key"], second["idempotency_key"]}
 
+        assert await one.worker.drain(PATIENCE)
         async with reading(stack.bootstrap, one.worker.topics.touches.name) as log:
             values = [record.value async for records in log.to_end() for record in records]
         published = [decode_touch(value) for value in values]
@@ -198,6 +199,7 @@ async def test_ledgers_that_are_lost_are_what_they_were_after_a_rebuild(stack: S
         first = await one.enrolled("growing")
         await one.reply(first["idempotency_key"])
         before = await one.outcomes(lambda found: not found.outcomes.is_empty())
+        assert await one.worker.drain(PATIENCE)
         prefix, number = one.worker.topics.prefix, one.reader.partition_of("acme.com")
         code, output = await resegment(stack, tmp_path, prefix, "outcomes", "acme.com", "--json")
         told = orjson.loads(output[output.index("{") :])

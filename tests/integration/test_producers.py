@@ -20,7 +20,7 @@ from tests.integration.conftest import Stack, require_apache
 from tests.servers.workers import Workers, workers
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "contracts" / "examples"
-PATIENCE = 90.0
+PATIENCE = 200.0
 SEGMENTS = """
 version: 1
 segments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -40,12 +41,12 @@ async def requests(stack: Stack) -> list[dict[str, Any]]:
         ]
 
 
-def worker(stack: Stack) -> Worker:
+def worker(stack: Stack, *, asks: bool = True) -> Worker:
     settings = Settings(
         prefix=PREFIX,
         partitions=PARTITIONS,
         clock="facts",
-        refresh_older=timedelta(milliseconds=OLDER),
+        refresh_older=timedelta(milliseconds=OLDER if asks else 0),
         refresh_every=timedelta(milliseconds=EVERY),
         refresh_per_day=PER_DAY,
     )
@@ -69,14 +70,18 @@ async def test_accounts_are_asked_for_by_rank_each_once_in_its_time_and_so_many_
     reader = PrefixReader(client, PREFIX, PARTITIONS)
     running = worker(stack)
     async with (
-        running.running(),
         KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher,
+        AsyncExitStack() as work,
     ):
-        await send_replay(
-            companies.events(40), publisher, running.topics, partitions=PARTITIONS, until=companies.UNTIL
-        )
-        assert await running.drain(60)
-        async with asyncio.timeout(30):
+        # accounts are asked for when all is there: on the way, each day has requests of its own
+        async with (loading := worker(stack, asks=False)).running():
+            await send_replay(
+                companies.events(40), publisher, loading.topics, partitions=PARTITIONS, until=companies.UNTIL
+            )
+            assert await loading.drain(120)
+        assert await requests(stack) == []
+        await work.enter_async_context(running.running())
+        async with asyncio.timeout(120):
             while len(await requests(stack)) < PER_DAY:
                 await asyncio.sleep(0.1)
         await asyncio.sleep(1.0)  # some more looks: the day's requests are used up

@@ -80,13 +80,13 @@ class Prefix:
                         await send_replay(
                             events, publisher, self.topics, partitions=self.partitions, until=until
                         )
-            assert await worker.drain(90)
+            assert await worker.drain(200)
 
     async def send_live(self, events: list[Any], publisher: KafkaPublisher) -> None:
         """Send events as sources do, and wait until each is decided."""
         before = await self.decided()
         await send_live(events, publisher, self.topics)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(200):
             while await self.decided() < before + len(events):  # it is Redis that knows
                 await asyncio.sleep(0.1)
 
@@ -111,7 +111,7 @@ class Prefix:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await asyncio.wait_for(process.communicate(), 120)
+        output, _ = await asyncio.wait_for(process.communicate(), 200)
         return process.returncode or 0, output.decode()
 
     async def values(self, topic: str) -> list[bytes]:

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
 NUMBERS = count()
+PATIENCE = 120.0
 PLAY: dict[str, Any] = {
     "message": {
         "pain": "{{ employees }} people and no playbook",
@@ -196,7 +197,7 @@ async def test_an_account_that_rests_on_silence_is_held_until_the_source_is_back
 
         await send("hiring", "first.com", change="opened")
         store = ArrivalStore(connect_redis(settings, stack.redis_url), prefix)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not (await store.read_latest()).silent:  # it is Redis that knows
                 await asyncio.sleep(0.1)
         accounts = ("acme.com", "zeta.io", "mole.de")
@@ -207,14 +208,20 @@ async def test_an_account_that_rests_on_silence_is_held_until_the_source_is_back
         assert state is not None
         assert state.why.startswith("it rests on the absence of hiring events, and /board is silent since ")
 
-        await send("hiring", "first.com", change="closed")
+        async def keep_sending() -> None:
+            while True:
+                await send("hiring", "first.com", change="closed")
+                await asyncio.sleep(1)
+
+        back = asyncio.create_task(keep_sending())
         await until_decided(stack, prefix, accounts, "enrolled", "")
+        back.cancel()
 
 
 async def until_decided(
     stack: Stack, prefix: str, accounts: Sequence[str], decision: str, why: str | None
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             states = await reader(stack, prefix, accounts)
             if all(one is not None and one.decision == decision and why in (None, one.why) for one in states):
@@ -240,8 +247,8 @@ async def of(receiver: Receiver, wanted: Callable[[Any], bool]) -> Any:
         found[:] = [data for one in receiver.taken if wanted(data := told(one))]
         return bool(found)
 
-    async with asyncio.timeout(60):
-        await receiver.until(there)
+    async with asyncio.timeout(PATIENCE):
+        await receiver.until(there, PATIENCE)
     return found[0]
 
 

@@ -32,7 +32,7 @@ from resegment.streams.worker.worker import Worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 PREFIX = "steered"
 CROWD = 101
 ACL = Path(__file__).parents[2] / "docs" / "operations" / "redis.acl"
@@ -144,11 +144,24 @@ class Running:
             ]
         )
 
+    def list_partners(self, *names: str) -> None:
+        """Write the list of partners at once: the worker may read it at any moment."""
+        draft = self.folder / "partners.draft"
+        draft.write_text("".join(f"{name}\n" for name in names))
+        draft.replace(self.folder / "partners.txt")
+
     async def mode_is(self, mode: str) -> None:
         """Wait until the worker has seen it."""
         async with asyncio.timeout(PATIENCE):
             while self.worker.policy.mode != mode:
                 await asyncio.sleep(0.05)
+
+    async def commanded(self, account: str, number: int) -> list[tuple[str, str, str | None]]:
+        """Return the commands of an account, once there are so many: they are published after the state is kept."""
+        async with asyncio.timeout(PATIENCE):
+            while len(found := await self.commands(account)) < number:
+                await asyncio.sleep(0.05)
+        return found
 
     async def commands(self, account: str) -> list[tuple[str, str, str | None]]:
         """Action, workflow and reason of what was commanded, in order."""
@@ -279,7 +292,7 @@ async def test_the_quiet_accounts_of_a_segment_are_enrolled_on_demand(running: R
         lambda rows: all(row["decision"] == "enrolled" for row in rows.values()), "one.com", "two.com"
     )
     assert {row["workflow"] for row in rows.values()} == {"nurture"}
-    assert await running.commands("one.com") == [("enroll", "nurture", None)]
+    assert await running.commanded("one.com", 1) == [("enroll", "nurture", None)]
     assert len(await running.rows("--decision", "quiet", "--segment", "crowd")) == CROWD
 
 
@@ -314,28 +327,28 @@ async def test_what_to_enroll_has_to_be_said_in_one_way(running: Running, argume
 
 
 async def test_who_is_put_on_a_list_leaves_the_workflow_while_the_worker_runs(running: Running) -> None:
-    (running.folder / "partners.txt").write_text("friend.com\nMover.com\n")
+    running.list_partners("friend.com", "Mover.com")
     rows = await running.until(lambda rows: rows["mover.com"]["decision"] == "suppressed", "mover.com")
     assert rows["mover.com"]["why"] == "partners"
     assert rows["mover.com"]["owner"] is None
-    async with asyncio.timeout(PATIENCE):
-        while (commands := await running.commands("mover.com"))[-1][0] != "stop":
-            pass
-    assert commands == [("enroll", "calls", None), ("stop", "calls", "suppressed: partners")]
+    assert await running.commanded("mover.com", 2) == [
+        ("enroll", "calls", None),
+        ("stop", "calls", "suppressed: partners"),
+    ]
     assert "suppressed (partners), since " in await running.reads("explain", "mover.com")
 
 
 async def test_who_is_taken_off_the_list_is_enrolled_again(running: Running) -> None:
-    (running.folder / "partners.txt").write_text("friend.com\n")
+    running.list_partners("friend.com")
     rows = await running.until(lambda rows: rows["mover.com"]["decision"] == "enrolled", "mover.com")
     assert rows["mover.com"]["owner"] == "ann"
 
 
 async def test_who_is_taken_off_while_no_worker_runs_is_enrolled_after_the_start(running: Running) -> None:
-    (running.folder / "partners.txt").write_text("friend.com\nmover.com\n")
+    running.list_partners("friend.com", "mover.com")
     await running.until(lambda rows: rows["mover.com"]["decision"] == "suppressed", "mover.com")
     await running.stop()
-    (running.folder / "partners.txt").write_text("friend.com\n")
+    running.list_partners("friend.com")
     await running.start()
     rows = await running.until(lambda rows: rows["mover.com"]["decision"] == "enrolled", "mover.com")
     assert rows["mover.com"]["owner"] == "ann"
@@ -357,5 +370,6 @@ async def test_with_the_mode_none_nobody_more_is_enrolled(running: Running) -> N
     await running.mode_is("none")
     await running.send(event("hiring", "two.com", change="opened"))
     await running.until(lambda rows: rows["two.com"]["decision"] == "quiet", "two.com")
-    assert await running.commands("two.com") == [("enroll", "nurture", None), ("stop", "nurture", None)]
+    commands = await running.commanded("two.com", 2)
+    assert commands == [("enroll", "nurture", None), ("stop", "nurture", None)]
     assert "no more accounts are enrolled" in await running.reads("status")

@@ -46,7 +46,7 @@ class Running:
     async def send(self) -> None:
         topic = self.worker.topics.replay.name
         await self.source.publish([Message(topic, None, orjson.dumps(one)) for one in EVENTS])
-        assert await self.worker.drain(60.0)
+        assert await self.worker.drain(120.0)
 
     async def apply(self, definition: Definition, **asked: Any) -> int:
         """Switch to a version; return its number."""
@@ -54,7 +54,7 @@ class Running:
             self.client, self.source, self.stack.bootstrap, self.worker.topics, {}, PARTITIONS, "facts"
         )
         done = await apply_version(connection, ApplyRequest(definition, **asked))
-        assert await self.worker.drain(60.0)
+        assert await self.worker.drain(120.0)
         return done.version
 
     async def commands(self) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ from tests.servers.receiver import receiving
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PARTITIONS = 2
-PATIENCE = 60.0
+PATIENCE = 120.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
 
 
@@ -179,6 +179,7 @@ async def test_a_planted_person_is_in_no_record_table_or_log_line_and_webhooks_g
                 return bool(waiting) and len(await values_of(stack, topics.dead_letters.name)) >= 2
 
             await until(are_refused)
+            assert await worker.drain(PATIENCE)
 
             # No record names the person, but those of sources do: the search would find it.
             found = {
@@ -271,7 +272,7 @@ async def test_a_prefix_without_keys_is_copied_into_one_whose_log_names_nobody(
             return len(await values_of(stack, worker.topics.signals.name)) >= len(EVENTS)
 
         await until(are_taken_in)
-        assert await worker.drain(60)
+        assert await worker.drain(PATIENCE)
     assert any(names_person(*one) for one in await values_of(stack, worker.topics.signals.name))
     segments = tmp_path / "segments.yaml"
     segments.write_text(json.dumps(FILE))

@@ -198,6 +198,12 @@ async def test_the_stream_agrees_with_the_backtest(stack: Stack, count: int, tmp
         for _ in range(count - 1):
             await run.workers.start()
 
+        async def is_shared() -> bool:
+            shares = [one["partitions"] for one in (await read_workers(run.client, run.prefix)).values()]
+            return len(shares) == count and all(shares) and sorted(chain(*shares)) == list(range(PARTITIONS))
+
+        await run.until(is_shared)
+
     run = await replay(stack, tmp_path, join)
     assert len(run.owners) == count
     assert all(run.owners)
@@ -272,7 +278,7 @@ async def test_signals_take_and_keep_records_of_any_age(stack: Stack) -> None:
             [Message(topics.signals.name, b"acme.com", b"", timestamp=at) for at in instants]
         )
         await publisher.publish([Message(forgetful.name, b"acme.com", b"", timestamp=instants[0])])
-    async with asyncio.timeout(60):  # until the broker has looked for what is too old
+    async with asyncio.timeout(PATIENCE):  # until the broker has looked for what is too old
         while True:
             async with reading(stack.bootstrap, forgetful.name) as topic:
                 if topic.oldest == 1:

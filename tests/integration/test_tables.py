@@ -32,7 +32,7 @@ from tests.servers.postgres import PostgresServer, running_postgres
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PARTITIONS = 2
-PATIENCE = 60.0
+PATIENCE = 120.0
 START = parse_instant("2026-03-01T00:00:00Z")
 ACCOUNTS = 40
 SEGMENTS = ("fits", "hot", "cold")

@@ -30,7 +30,7 @@ from resegment.streams.transport.config import ConsumerConfig
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PARTITIONS = 4
-PATIENCE = 30.0
+PATIENCE = 120.0
 NAMES = count()
 
 Where = tuple[str, int]
@@ -94,7 +94,7 @@ def worker(bootstrap: str, group: str, **config: Any) -> Application:
         group,
         bootstrap,
         config=ConsumerConfig(fetch_wait=0.02, **config),
-        session_timeout=2.0,
+        session_timeout=20.0,
         heartbeat_interval=0.5,
     )
 

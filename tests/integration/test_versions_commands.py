@@ -28,7 +28,7 @@ from tests.integration.test_routing_commands import event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 90.0
+PATIENCE = 120.0
 PREFIX = "versioned"
 ACCOUNTS = 200
 SEGMENTS = """
@@ -102,7 +102,8 @@ class Running:
         await self.send({**one, "id": f"{one['id']}-{time.time_ns()}"} for one in found)
 
     async def caused(self, version: int) -> dict[str, tuple[str, str]]:
-        """The moves that a version caused, by account."""
+        """The moves that a version caused, by account, once all are published."""
+        assert await self.worker.drain(PATIENCE)
         topics, moves = self.worker.topics, {}
         async with reading(self.environment["RESEGMENT_KAFKA"], topics.segment_changes.name) as log:
             async for records in log.to_end():

@@ -22,7 +22,7 @@ from resegment.streams.kafka.admin import TopicsUnavailable
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.worker import Worker
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
 
 

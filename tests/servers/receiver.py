@@ -56,7 +56,7 @@ class Receiver:
         """What was answered with 200."""
         return [one for one in self.received if one.status == 200]
 
-    async def until(self, holds: Callable[[], bool], patience: float = 60.0) -> None:
+    async def until(self, holds: Callable[[], bool], patience: float = 120.0) -> None:
         """Wait until it holds; it is asked when the start of a request is there, and after each answer."""
         async with asyncio.timeout(patience):
             while not holds():
