@@ -27,6 +27,17 @@ class PartitionCredits(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
+def add_credits(one: PartitionCredits, other: PartitionCredits) -> PartitionCredits:
+    """Return what two parts of a partition have together, as of the earlier instant."""
+    return PartitionCredits(
+        at=min(one.at, other.at),
+        touches=dict(Counter(one.touches) + Counter(other.touches)),
+        credited=dict(Counter(one.credited) + Counter(other.credited)),
+        uncredited=dict(Counter(one.uncredited) + Counter(other.uncredited)),
+        dropped=one.dropped + other.dropped,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Credits:
     """What all partitions have together. Accounts that were merged across partitions are counted apart."""

@@ -17,7 +17,7 @@ from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.reader import PrefixReader
-from resegment.streams.outcomes.counts import Credits, PartitionCredits, write_credits
+from resegment.streams.outcomes.counts import Credits, PartitionCredits, add_credits, write_credits
 from resegment.streams.worker.partitions import PartitionManager
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOOKED_AT: Final = 10.0
 """Seconds between two looks."""
+TOGETHER: Final = 5_000
+"""Ledgers that are counted together: more would take memory for all of a large partition at once."""
 RESTS: Final = 30
 """It rests so many times as long as it counted, so that events don't wait for it."""
 
@@ -62,23 +64,34 @@ class CreditCounter:
             before = self._counted.get(number)
             if position is None or (before is not None and before[0] == position.commit):
                 continue
-            began = time.monotonic()
             counted = await self._count(number)
             await write_credits(self._client, self._reader.prefix, number, counted)
             self._counted[number] = position.commit, counted
             self._show()
-            await asyncio.sleep(min((time.monotonic() - began) * RESTS, 600.0))
         self._show()
 
     async def _count(self, number: int) -> PartitionCredits:
-        ledgers, seen = Ledgers(), set[bytes]()
+        """Count the ledgers of a partition, some at a time: what an account has is credited by that alone."""
+        counted = PartitionCredits(at=await self._reader.now())
+        ledgers, waiting, seen = Ledgers(), 0, set[bytes]()
+        began = time.monotonic()
         async for found in self._reader.ledgers(number):
             fresh = [value for name, value in found.items() if name not in seen]
             seen.update(found)
             for value in fresh:
                 ledgers.take(decode_ledger(value))
+            waiting += len(fresh)
+            if waiting >= TOGETHER:
+                counted = add_credits(counted, await self._count_some(ledgers, counted.at))
+                ledgers, waiting = Ledgers(), 0
+                await _rest(began)
+                began = time.monotonic()
             await asyncio.sleep(0)
-        now = await self._reader.now()
+        counted = add_credits(counted, await self._count_some(ledgers, counted.at))
+        await _rest(began)
+        return counted
+
+    async def _count_some(self, ledgers: Ledgers, now: int) -> PartitionCredits:
         dataset = await asyncio.to_thread(lambda: Dataset.of(ledgers, window=self._window))
         return count_credits(dataset, now)
 
@@ -93,6 +106,10 @@ class CreditCounter:
         for arm, number in together.total("touches").items():
             self._metrics.touches.labels(arm).set(number)
         self._metrics.ledgers_dropped.set(together.dropped)
+
+
+async def _rest(began: float) -> None:
+    await asyncio.sleep(min((time.monotonic() - began) * RESTS, 600.0))
 
 
 def count_credits(dataset: Dataset, at: int) -> PartitionCredits:

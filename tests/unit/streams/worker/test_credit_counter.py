@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from resegment.metrics import Metrics
+from resegment.outcomes.frames import Ledgers
 from resegment.schemas.outcomes.ledger import Dropped, LedgerItem, encode_ledger
+from resegment.schemas.outcomes.touch import TouchesForgotten
 from resegment.state.partition_store import Position
 from resegment.streams.outcomes.counts import Credits, PartitionCredits
 from resegment.streams.worker.loops import credit_counter
@@ -83,6 +85,44 @@ async def test_what_is_credited_and_what_is_not_is_counted(world: SimpleNamespac
     assert value(world, "resegment_outcomes", credit="unknown-key") == 1
     assert value(world, "resegment_touches", arm="holdout") == 1
     assert value(world, "resegment_outcomes_dropped") == 2
+
+
+async def test_ledgers_that_are_counted_in_parts_count_as_all_at_once(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    class Watched(Ledgers):
+        def take(self, items: Iterable[LedgerItem | TouchesForgotten]) -> None:
+            super().take(items)
+            held.append(len(self.touches) + len(self.facts))
+
+    ledgers = {
+        f"{number}.com".encode(): encode_ledger(
+            [
+                touch(f"k{number}", 1, account=f"{number}.com"),
+                outcome(f"r{number}", 2, account=f"{number}.com", key=f"k{number}"),
+            ]
+        )
+        for number in range(50)
+    }
+    world.prefix.ledgers_of[0] = ledgers
+    world.prefix.commits[0] = 1
+    scan = world.prefix.ledgers
+
+    async def some_at_a_time(number: int) -> AsyncIterator[dict[bytes, bytes]]:
+        async for found in scan(number):
+            for name, ledger in found.items():
+                yield {name: ledger}
+
+    monkeypatch.setattr(world.prefix, "ledgers", some_at_a_time)
+    monkeypatch.setattr(credit_counter, "Ledgers", Watched)
+    monkeypatch.setattr(credit_counter, "TOGETHER", 7)
+    await world.counter.look()
+    assert msgspec.json.decode(world.prefix.kept["0"], type=PartitionCredits) == PartitionCredits(
+        at=7, touches={"enrolled": 50}, credited={"key": 50}
+    )
+    assert max(held) == 14
 
 
 async def test_a_partition_is_counted_again_only_after_a_commit(world: SimpleNamespace) -> None:
