@@ -122,14 +122,13 @@ class Queued(msgspec.Struct, frozen=True):
 
 
 class LineLook(msgspec.Struct, frozen=True):
-    """The line of a team at one moment: the places of keys in it from 0 on, and how many there are in all.
+    """The line of a team at one moment: the place of each key in it, from 0 on.
 
     `granted` is how many accounts the team was granted that day. `settles_at` (ms) is when the line has settled, None if
     nobody has joined it since it did.
     """
 
     places: dict[str, int]
-    of: int
     granted: int = 0
     settles_at: int | None = None
 

@@ -109,15 +109,14 @@ async def find_turns(
             lines.setdefault(route.team, []).append(state)
     for name, waiting in lines.items():
         team = teams.get(name, Team())
-        only = waiting[0].assignment if len(waiting) == 1 else None
-        line = await store.look_at_line(name, day_of(now, team.timezone), only)
+        line = await store.look_at_line(name, day_of(now, team.timezone))
         for state in waiting:
             turn = find_turn(name, team, line, state.assignment, now)
             if turn is not None:
                 found[state.assignment or ""] = turn
                 state.why = turn.tell()
             elif (place := line.places.get(state.assignment or "")) is not None:
-                state.why = place_again(state.why, place, line.of)
+                state.why = place_again(state.why, place, len(line.places))
     return found
 
 

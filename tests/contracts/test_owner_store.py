@@ -264,17 +264,14 @@ async def test_the_best_of_those_present_when_the_line_has_settled_are_granted(s
 async def test_a_look_at_a_line_has_places_grants_of_the_day_and_when_it_has_settled(
     store: OwnerStore,
 ) -> None:
-    assert await store.look_at_line("sales", TODAY) == LineLook({}, 0)
+    assert await store.look_at_line("sales", TODAY) == LineLook({})
     await settle_all(store, *(join(key, 2, value, settle=60_000) for value, key in enumerate("abcd")), at=5)
-    settling = LineLook({"a": 0, "b": 1, "c": 2, "d": 3}, 4, 0, 60_005)
+    settling = LineLook({"a": 0, "b": 1, "c": 2, "d": 3}, 0, 60_005)
     assert await store.look_at_line("sales", TODAY) == settling
-    assert await store.look_at_line("sales", TODAY, "c") == LineLook({"c": 2}, 4, 0, 60_005)
     await settle(store, join("d", 2, 3, settle=60_000), 60_005)
-    assert await store.look_at_line("sales", TODAY) == LineLook({"c": 0, "d": 1}, 2, 2)
-    assert await store.look_at_line("sales", TOMORROW, "d") == LineLook({"d": 1}, 2)
-    for gone in ("a", "never", ""):
-        assert await store.look_at_line("sales", TODAY, gone) == LineLook({}, 2, 2)
-    assert await store.look_at_line("others", TODAY, "c") == LineLook({}, 0)
+    assert await store.look_at_line("sales", TODAY) == LineLook({"c": 0, "d": 1}, 2)
+    assert await store.look_at_line("sales", TOMORROW) == LineLook({"c": 0, "d": 1})
+    assert await store.look_at_line("others", TODAY) == LineLook({})
 
 
 async def test_each_newcomer_extends_the_window_up_to_ten_minutes(store: OwnerStore) -> None:
@@ -774,7 +771,7 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
         asked: Sequence[Any] = (
             store.settle([Release(key="a")]), store.look(), store.leave("a"), store.come_back("a"),
             store.recount({}, ()), store.offer([]), store.line("a"),
-            store.look_at_line("a", TODAY), store.look_at_line("a", TODAY, "b"),
+            store.look_at_line("a", TODAY),
         )  # fmt: skip
         for one in asked:
             with pytest.raises(StoreUnavailable):

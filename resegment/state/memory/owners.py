@@ -141,15 +141,10 @@ class OwnerStore:
         places = self.owners.lines[team]
         return sorted(places, key=lambda key: places[key])
 
-    async def look_at_line(self, team: str, day: str, key: str | None = None) -> LineLook:
-        keys, owners = await self.line(team), self.owners
-        window = owners.windows.get(team)
-        return LineLook(
-            {one: place for place, one in enumerate(keys) if key in (None, one)},
-            len(keys),
-            owners.granted[team][day],
-            None if window is None else window.end,
-        )
+    async def look_at_line(self, team: str, day: str) -> LineLook:
+        owners, window = self.owners, self.owners.windows.get(team)
+        places = {key: place for place, key in enumerate(await self.line(team))}
+        return LineLook(places, owners.granted[team][day], None if window is None else window.end)
 
     async def look(self) -> OwnerLoads:
         owners = self.owners

@@ -77,32 +77,15 @@ class OwnerStore:
             names: Any = await self._client.zrange(self.keys.line(team), 0, -1)
         return [name.decode().rpartition("\0")[2] for name in names]
 
-    async def look_at_line(self, team: str, day: str, key: str | None = None) -> LineLook:
-        place = None if key is None else await self._find_place(team, key)
+    async def look_at_line(self, team: str, day: str) -> LineLook:
         pipe = self._client.pipeline(transaction=False)
-        line = self.keys.line(team)
-        pipe.zcard(line)
+        pipe.zrange(self.keys.line(team), 0, -1)
         pipe.hget(self.keys.granted, f"{day} {team}")
         pipe.hget(self.keys.windows, team)
-        if key is None:
-            pipe.zrange(line, 0, -1)
-        elif place is not None:
-            pipe.zrank(line, place)
         with answering("read a line"):
-            of, granted, window, *found = await pipe.execute()
-        if key is None:
-            places = {name.decode().rpartition("\0")[2]: number for number, name in enumerate(found[0])}
-        else:
-            places = {} if not found or found[0] is None else {key: found[0]}
-        return LineLook(places, of, int(granted or 0), _read_window(window))
-
-    async def _find_place(self, team: str, key: str) -> str | None:
-        """Return the name that a key has in the line of a team, None if it is not in it."""
-        asking: Any = self._client.hget(self.keys.held, key)
-        with answering("read a line"):
-            packed = await asking
-        kind, of, _, _, place, *_ = (None,) * 5 if packed is None else msgspec.msgpack.decode(packed)
-        return place if kind == "w" and of == team and place else None
+            names, granted, window = await pipe.execute()
+        places = {name.decode().rpartition("\0")[2]: place for place, name in enumerate(names)}
+        return LineLook(places, int(granted or 0), _read_window(window))
 
     async def _run(self, now: int | None, packed: bytes) -> bytes:
         keys = self.keys

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from redis.asyncio import Redis
 
 from resegment.state import redis
+from resegment.state.redis.owners import OwnerStore
 
 ACL = Path(__file__).parents[3] / "docs" / "operations" / "redis.acl"
 SCRIPTS = sorted(Path(redis.__file__).parent.glob("*.lua"))
@@ -28,3 +31,31 @@ def test_a_worker_may_run_each_command_of_a_script(script: Path) -> None:
     commands = {(one or other).lower() for one, other in called}
     assert commands
     assert commands <= rights("resegment-worker")
+
+
+class Asked:
+    """A Redis that notes which commands it gets."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.answers: list[Any] = []
+
+    def pipeline(self, *, transaction: bool) -> Asked:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def note(*_: Any) -> None:
+            self.commands.append(name)
+            self.answers.append([] if name.startswith("z") else None)
+
+        return note
+
+    async def execute(self) -> list[Any]:
+        return self.answers
+
+
+async def test_somebody_who_only_looks_may_see_the_line_of_a_team() -> None:
+    asked = Asked()
+    await OwnerStore(cast("Redis", asked), "resegment").look_at_line("sales", "2026-03-01")
+    assert asked.commands
+    assert set(asked.commands) <= rights("resegment-look")

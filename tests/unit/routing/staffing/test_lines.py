@@ -14,7 +14,7 @@ TEAM = Team(per_day=2)
 
 
 def line(number: int, granted: int = 0, settles_at: int | None = None) -> LineLook:
-    return LineLook({str(place): place for place in range(number)}, number, granted, settles_at)
+    return LineLook({str(place): place for place in range(number)}, granted, settles_at)
 
 
 def turn(place: int, look: LineLook, team: Team = TEAM) -> Turn:
