@@ -12,7 +12,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from tests.faults.conftest import Arena
 from tests.faults.scenario import PARTITIONS, Scenario
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 
 async def test_the_oracle_sees_what_is_lost_made_up_and_doubled(arena: Arena) -> None:
