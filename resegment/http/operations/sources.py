@@ -43,8 +43,8 @@ class RecentFacts:
     until: int = 0
 
     def upto(self, now: int) -> RecentFacts:
-        """Return the same up to now (ms): since the newest of them, nothing came."""
-        return replace(self, until=max(self.until, now))
+        """Return the same up to now (ms): since the newest of them, nothing came. Of an empty log, there is no span."""
+        return replace(self, until=max(self.until, now)) if self.until else self
 
     @property
     def span(self) -> int:

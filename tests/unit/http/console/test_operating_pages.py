@@ -14,6 +14,7 @@ from resegment.http.console.pages import sources
 from resegment.http.console.pages.operations.refusals import source_of
 from resegment.http.console.pages.sources import tell_rhythm
 from resegment.http.operations.letters import Sent
+from resegment.http.operations.sources import RecentFacts
 from resegment.schemas.contracts.audit import AuditEntry
 from resegment.schemas.times import format_instant
 from resegment.sources.rhythm import Rhythm
@@ -194,6 +195,20 @@ async def test_a_burst_is_averaged_up_to_now_and_named_as_one(
     assert twin["until"] == format_instant(NOON + 4 * 3_600_000)
     assert '<div class="note">over 4 h</div>' in page
     assert "the average is no lasting rate" in page
+
+
+async def test_a_source_of_which_nothing_was_taken_has_no_rate_where_the_log_is_empty(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def recent() -> RecentFacts:
+        return RecentFacts()
+
+    monkeypatch.setattr(operated.sources, "recent", recent)
+    operated.letters.add(letter(1))
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        rows = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
+    assert {(row["facts"], row["per_hour"], row["averaged_over"]) for row in rows} == {(0, None, None)}
 
 
 async def test_facts_that_come_evenly_are_no_burst_and_a_small_rate_is_told_for_a_day_too(
