@@ -94,7 +94,7 @@ async def read_queue(client: Redis, reader: PrefixReader, policy: Policy, now: i
     rows: list[WaitingAccount] = []
     for name, reason, state in listed:
         turn = turns.get(state.assignment or "")
-        if turn is not None and turn.settles:
+        if reason == WAITING and turn is not None and turn.settles:
             reason = SETTLING  # noqa: PLW2901  # only the line knows it
             if (workflow := workflow_of(state)) is not None:
                 counts[workflow].update({"waiting": -1, SETTLING: 1})

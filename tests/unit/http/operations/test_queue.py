@@ -188,3 +188,18 @@ async def test_a_line_that_settles_is_no_limit_of_the_day_and_both_say_until_whe
     assert counts.teams == {"sales": {"waiting": 5, "settling": 1}}
     assert counts.members == {"ann": 6, "bob": 6}
     assert {one.takers for one in found.waiting} == {("ann", "bob")}
+
+
+async def test_an_account_in_a_queue_stays_there_while_it_waits_in_a_line_that_settles() -> None:
+    """It is enrolled in one workflow and has no owner; its new segment routes to another one."""
+    server = Server(
+        a_com=msgspec.structs.replace(
+            waits("waiting", assignment="a"), enrollment=owned("round robin").enrollment
+        )
+    )
+    server.line = ["a"]
+    found = await read(server)
+    assert [(one.account, one.reason) for one in found.waiting] == [("a.com", "queued")]
+    assert found.workflows == {"calls": {"waiting": 1, "queued": 1}}
+    counts = await count_waits(cast("Redis", server), PrefixReader(cast("Redis", server), "p", 1), POLICY, AT)
+    assert counts.teams == {"sales": {"queued": 1}}
