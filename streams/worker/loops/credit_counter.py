@@ -64,14 +64,20 @@ class CreditCounter:
             before = self._counted.get(number)
             if position is None or (before is not None and before[0] == position.commit):
                 continue
-            counted = await self._count(number)
+            counted, began = await self._count(number)
+            if number not in self._partitions.numbers:
+                continue  # another worker counts it now
             await write_credits(self._client, self._reader.prefix, number, counted)
             self._counted[number] = position.commit, counted
             self._show()
+            await _rest(began)
         self._show()
 
-    async def _count(self, number: int) -> PartitionCredits:
-        """Count the ledgers of a partition, some at a time: what an account has is credited by that alone."""
+    async def _count(self, number: int) -> tuple[PartitionCredits, float]:
+        """Count the ledgers of a partition, some at a time: what an account has is credited by that alone.
+
+        It rests after each part. Also returns since when (by the monotonic clock) the last part was counted.
+        """
         counted = PartitionCredits(at=await self._reader.now())
         ledgers, waiting, seen = Ledgers(), 0, set[bytes]()
         began = time.monotonic()
@@ -87,9 +93,7 @@ class CreditCounter:
                 await _rest(began)
                 began = time.monotonic()
             await asyncio.sleep(0)
-        counted = add_credits(counted, await self._count_some(ledgers, counted.at))
-        await _rest(began)
-        return counted
+        return add_credits(counted, await self._count_some(ledgers, counted.at)), began
 
     async def _count_some(self, ledgers: Ledgers, now: int) -> PartitionCredits:
         dataset = await asyncio.to_thread(lambda: Dataset.of(ledgers, window=self._window))

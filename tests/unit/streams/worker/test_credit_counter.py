@@ -125,6 +125,29 @@ async def test_ledgers_that_are_counted_in_parts_count_as_all_at_once(
     assert max(held) == 14
 
 
+async def test_counts_are_written_before_the_rest_and_not_for_a_partition_that_is_lost_meanwhile(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_at_rest: list[set[str]] = []
+
+    async def rest(_: float) -> None:
+        kept_at_rest.append(set(world.prefix.kept))
+
+    async def lose(number: int) -> AsyncIterator[dict[bytes, bytes]]:
+        world.owned.numbers = [0]
+        yield world.prefix.ledgers_of[number]
+
+    monkeypatch.setattr(credit_counter, "_rest", rest)
+    world.prefix.ledgers_of = {number: {b"a.com": encode_ledger(ITEMS)} for number in (0, 1)}
+    world.prefix.commits[0] = 1
+    await world.counter.look()
+    assert kept_at_rest == [{"0"}]
+    world.prefix.commits[1] = 1
+    monkeypatch.setattr(world.prefix, "ledgers", lose)
+    await world.counter.look()
+    assert world.prefix.kept.keys() == {"0"}
+
+
 async def test_a_partition_is_counted_again_only_after_a_commit(world: SimpleNamespace) -> None:
     world.prefix.ledgers_of[0] = {b"a.com": encode_ledger(ITEMS)}
     world.prefix.commits[0] = 1
