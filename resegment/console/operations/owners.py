@@ -189,7 +189,7 @@ def render_waits(waits: WaitCounts) -> Table | Text:
     total = sum(found.total() for reason, found in waits.workflows.items() if reason not in KEPT_OUT)
     if not waits.workflows:
         return Text("No account waits.", style="dim")
-    table = make_table("Who waits, and why", count(total, "account"))
+    table = make_table("Which accounts wait, and why", count(total, "account"))
     table.add_column("why", no_wrap=True)
     table.add_column("accounts", no_wrap=True, justify="right")
     table.add_column("workflows", overflow="fold", ratio=1)

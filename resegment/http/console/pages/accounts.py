@@ -60,7 +60,7 @@ async def show_accounts(view: View) -> Response:
         "accounts",
         sort="name" if text else "-since",
         with_segment=True,
-        empty="No account matches this. A name, domain or alias is found by any part of it; Clear the filters to see all accounts."
+        empty="No account matches this. A name, domain or alias is found by any part of it. Clear the filters to see all accounts."
         if wanted.is_narrow or wanted.segment
         else "No account yet. One appears with the first event about it.",
     )
