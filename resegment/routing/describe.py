@@ -126,9 +126,9 @@ def _tell_stop(state: RoutedState, segment: str, workflow: str) -> str:
     return told.get(state.decision, state.why)
 
 
-def tell_end(state: RoutedState) -> str:
-    """Say what ends that an account is kept out of its workflow; nothing where it is in one."""
-    stop = find_stop(state)
+def tell_end(state: RoutedState, turn: Turn | None = None) -> str:
+    """Say what ends that an account is kept out of its workflow; nothing where it is in one. `turn` as in `find_stop`."""
+    stop = find_stop(state, turn)
     return "" if stop is None else f"; ends {stop.ends}" if stop.ends.startswith("when") else f"; {stop.ends}"
 
 
@@ -169,15 +169,15 @@ def tell_obstacle(state: RoutedState) -> str:
     return _reason(state)
 
 
-def describe_routing(state: RoutedState) -> dict[str, Any]:
+def describe_routing(state: RoutedState, turn: Turn | None = None) -> dict[str, Any]:
     """Return the same as plain JSON data. If the account is in no workflow, `workflow` and `team` are its route.
 
-    `stopped_by` says what keeps it out, until when, and what ends that.
+    `stopped_by` says what keeps it out, until when, and what ends that; `turn` as in `find_stop`.
     """
     enrollment, target = state.enrollment, state.target
     route = None if target is None else target.route
     since, accept_by = since_of(state), None if enrollment is None else enrollment.accept_by
-    stop = find_stop(state)
+    stop = find_stop(state, turn)
     return {
         "decision": state.decision,
         "why": state.why or None,

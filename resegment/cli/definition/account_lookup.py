@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resegment.cli.options import Format
     from resegment.cli.past.looking import PastView
     from resegment.cli.servers import ServerOptions
+    from resegment.routing.staffing.lines import Turn
     from resegment.schemas.fact import Fact
     from resegment.schemas.routing import RoutedState
     from resegment.segmentation.evaluation.account import Account
@@ -41,7 +42,8 @@ class UnknownAccount(ResegmentError):
 class AccountLookup(NamedTuple):
     """An account advanced to `at` (ms), and the engine that evaluated it.
 
-    `routing` is the current routing decision of the prefix; None for another time, or without a prefix.
+    `routing` is the current routing decision of the prefix; None for another time, or without a prefix. `turn` is when it is
+    its turn, where it waits in the line of a team.
     `version` is the version that was in force, None for recorded events.
     """
 
@@ -50,6 +52,7 @@ class AccountLookup(NamedTuple):
     at: int
     routing: RoutedState | None = None
     version: VersionInForce | None = None
+    turn: Turn | None = None
 
 
 class VersionInForce(NamedTuple):
@@ -159,10 +162,11 @@ async def _look_up_live(
         (state,) = await session.reader.states([name])
         now = await (session.reader.clock(partition) if session.on_facts else session.reader.now())
         routing = (await session.reader.routed([name]))[0] if at is None else None
+        turn = None
         if routing is not None:
-            await find_turns(
-                session.client, session.prefix, [routing], registry.current.definition.teams, now
-            )
+            teams = registry.current.definition.teams
+            turns = await find_turns(session.client, session.prefix, [routing], teams, now)
+            turn = turns.get(routing.assignment or "")
         at = now if at is None else at
         if state is None:
             raise UnknownAccount(
@@ -195,7 +199,7 @@ async def _look_up_live(
         )
     if at > now:
         print_note("This time is in the future: the answer holds if no event arrives before it.")
-    return AccountLookup(timeline.at(at).engine, account, at, routing, _find_version(registry, at))
+    return AccountLookup(timeline.at(at).engine, account, at, routing, _find_version(registry, at), turn)
 
 
 def _look_up_in_files(

@@ -82,7 +82,7 @@ def explain(
     )
     explanation, routing = find_reasons(one.engine, one.account, one.at), one.routing
     if as_json:
-        described = None if routing is None else describe_routing(routing)
+        described = None if routing is None else describe_routing(routing, one.turn)
         version = None if one.version is None else one.version._asdict()
         write_json(
             sys.stdout.buffer,
@@ -94,5 +94,8 @@ def explain(
                 f"As of {spell_instant(at)}, by version {one.version.number} ({one.version.fingerprint})."
             )
         screen().print(
-            render(explanation, None if routing is None else f"{words_of(routing)}{tell_end(routing)}")
+            render(
+                explanation,
+                None if routing is None else f"{words_of(routing)}{tell_end(routing, one.turn)}",
+            )
         )

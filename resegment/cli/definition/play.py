@@ -71,14 +71,13 @@ def play(
     from resegment.localization import US, texts_in
     from resegment.segmentation.inspection.briefs import describe_brief, write_brief
 
-    engine, found, at, _, _ = look_up_account(
-        account, at, segments=segments, events=events, form=form, servers=servers
-    )
+    looked_up = look_up_account(account, at, segments=segments, events=events, form=form, servers=servers)
+    engine, found = looked_up.engine, looked_up.account
     held = found.state.membership.segment or ""
     if held not in engine.program.numbers:
         raise GoneSegment(found.name, held)
     with texts_in(US if as_json else reader()):
-        brief = write_brief(engine, found, at)
+        brief = write_brief(engine, found, looked_up.at)
     if as_json:
         write_json(sys.stdout.buffer, describe_brief(brief))
     else:

@@ -17,6 +17,7 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
+    from resegment.routing.staffing.lines import Turn
     from resegment.schemas.routing import RoutedState
 
     Row = tuple[str, RoutedState]
@@ -271,12 +272,16 @@ def list_accounts(
             and (since is None or (since_of(state) or 0) >= since)
         ]
         shown = arrange(chosen, limit)
+        turns: dict[str, Turn] = {}
         if any(state.decision == "waiting" for _, state in shown):
             teams = (await session.load_registry()).current.definition.teams
             states = (state for _, state in shown)
-            await find_turns(session.client, session.prefix, states, teams, await session.now())
+            turns = await find_turns(session.client, session.prefix, states, teams, await session.now())
         if as_json:
-            described = ({"account": name, **describe_routing(state)} for name, state in shown)
+            described = (
+                {"account": name, **describe_routing(state, turns.get(state.assignment or ""))}
+                for name, state in shown
+            )
             write_json_lines(sys.stdout.buffer, described)
         elif shown:
             screen().print(render_accounts(shown))

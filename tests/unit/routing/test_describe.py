@@ -349,6 +349,9 @@ def test_an_account_in_a_line_waits_until_its_turn_and_not_until_it_asks_again()
     settles = find_stop(waits, Turn("sales", 0, 2, 2, 0, NOON))
     assert settles is not None
     assert (settles.until, settles.ends) == (NOON, ENDS["settling"])
+    about = describe_routing(waits, Turn("sales", 0, 2, 2, 0, NOON))["stopped_by"]
+    assert about == settles.describe()
+    assert tell_end(waits, Turn("sales", 0, 2, 2, 0, NOON)) == f"; ends {ENDS['settling']}"
 
 
 def test_the_terminal_says_what_ends_it() -> None:

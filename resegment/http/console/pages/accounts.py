@@ -128,7 +128,7 @@ async def show_account(view: View, name: str) -> Response:
         data={
             **describe_explanation(explanation),
             "version": {"number": found.version, "fingerprint": found.fingerprint},
-            "routing": None if routing is None else describe_routing(routing),
+            "routing": None if routing is None else describe_routing(routing, found.turn),
             "stopped_by": None if stop is None else stop.describe(),
             "routing_then": None if standing is None else standing.describe(),
             "credit": describe_credit(dataset),
