@@ -228,10 +228,10 @@ def _name_type(value: Any) -> str:
     return "null" if value is None else "true or false" if isinstance(value, bool) else "a number"
 
 
-def check_depth(event: Any) -> None:
+def check_depth(event: Any, most: int = MAX_DEPTH) -> None:
     """Refuse what is nested deeper than an event may be. Raises RefusedEvent: `too-deep`."""
     level = [event]
-    for _ in range(MAX_DEPTH):
+    for _ in range(most):
         level = [
             child
             for node in level
@@ -240,4 +240,4 @@ def check_depth(event: Any) -> None:
         ]
         if not level:
             return
-    raise RefusedEvent("too-deep", f"objects and lists nest deeper than {MAX_DEPTH} levels")
+    raise RefusedEvent("too-deep", f"objects and lists nest deeper than {most} levels")

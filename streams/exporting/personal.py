@@ -13,7 +13,7 @@ from resegment.agents.batch import Message, Record
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.errors import RefusedEvent
 from resegment.routing.describe import describe_routing
-from resegment.schemas.cloudevents.decoding import check_depth
+from resegment.schemas.cloudevents.decoding import MAX_DEPTH, check_depth
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.privacy.facts import subject_of
@@ -36,6 +36,8 @@ Found = dict[str, Any]
 
 _PLACE: Final = ("id", "reason", "topic", "partition", "offset", "timestamp", "bytes")
 """What an export of a person has of every dead letter: it names nobody."""
+DEEPEST: Final = 100
+"""No worker writes a message that nests deeper: those have parts of events, and little around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +218,8 @@ def _tell_message(
 
     Of a person, it is the message without all that may name somebody, and beside that what names the person.
     """
-    try:
-        event = orjson.loads(value)
-    except orjson.JSONDecodeError:
+    event = _read(value, DEEPEST)
+    if event is None:
         return None
     event = without(account, event)
     if parts is None:
@@ -255,12 +256,12 @@ def _is_known(prefix: ExportedPrefix, account: str, about: Found) -> bool:
     return bool(prefix.without_forgotten(account, event) == event)
 
 
-def _read(text: str | None) -> Any:
-    """Return the JSON of a text; None where it is none, or is nested deeper than an event may be."""
+def _read(text: str | bytes | None, most: int = MAX_DEPTH) -> Any:
+    """Return the JSON of a text; None where it is none, or is nested deeper than so many levels, those of an event."""
     try:
         value = orjson.loads(text or "")
         if isinstance(value, dict | list):
-            check_depth(value)
+            check_depth(value, most)
     except (orjson.JSONDecodeError, RefusedEvent):
         return None
     return value

@@ -135,6 +135,22 @@ def test_a_record_that_is_nested_too_deep_is_told_by_its_place(
     assert found["may_also_concern"] == {"several_persons": 1}
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"accounts": frozenset({"acme.com"})}, {"person": Person(["ann@acme.com"])}]
+)
+def test_a_message_that_is_nested_deeper_than_workers_write_is_left_out(
+    logs: dict[str, list[RecordedMessage]], wanted: dict[str, Any]
+) -> None:
+    deep = change(play="@").replace(b'"@"', b"[" * 900 + b'"ann@acme.com"' + b"]" * 900)
+    assert len(deep) > 1_800
+    logs[TOPICS.segment_changes.name] = [
+        RecordedMessage(0, 1, b"acme.com", deep, []),
+        RecordedMessage(1, 1, b"acme.com", change(), []),
+    ]
+    found = asyncio.run(export(Wanted(**wanted)))
+    assert len(found["changes"]) == 1
+
+
 def test_the_export_of_an_account_has_all_of_its_persons(logs: dict[str, list[RecordedMessage]]) -> None:
     logs[TOPICS.signals.name] = records([fact("1", person="Ann Lee"), fact("2", person="Bob Ray")])
     logs[TOPICS.segment_changes.name] = [RecordedMessage(0, 1, b"acme.com", change(), [])]
