@@ -17,15 +17,20 @@ class Cached(Generic[T]):
         self._seconds = seconds
         self._lock = asyncio.Lock()
         self._made: tuple[float, T] | None = None
+        self._drops = 0
 
     async def get(self, make: Callable[[], Awaitable[T]]) -> T:
         """Return the value, made by a function if it is missing or too old. Raises what the function raises."""
         async with self._lock:
             if self._made is None or time.monotonic() - self._made[0] > self._seconds:
+                drops = self._drops
                 value = await make()
+                if drops != self._drops:
+                    return value  # it may be from before the change
                 self._made = time.monotonic(), value
             return self._made[1]
 
     def drop(self) -> None:
         """Make the value again at the next call: it was changed."""
         self._made = None
+        self._drops += 1

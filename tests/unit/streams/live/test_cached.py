@@ -31,6 +31,16 @@ async def test_a_value_is_made_once_for_all_who_ask_and_again_once_it_is_dropped
     assert await cached.get(maker.make) == 2
 
 
+async def test_a_value_that_is_dropped_while_it_is_made_is_not_kept() -> None:
+    cached, maker = Cached[int](60), Maker()
+    first = asyncio.create_task(cached.get(maker.make))
+    await asyncio.sleep(0)
+    cached.drop()
+    assert await cached.get(maker.make) == 2
+    assert await first == 1
+    assert await cached.get(maker.make) == 2
+
+
 async def test_an_old_value_is_made_again_and_a_failure_is_not_kept() -> None:
     cached, maker = Cached[int](-1), Maker()
     assert [await cached.get(maker.make) for _ in range(2)] == [1, 2]
