@@ -152,4 +152,7 @@ def encode_definition_record(record: DefinitionRecord) -> bytes:
 
 def decode_definition_record(value: bytes) -> DefinitionRecord:
     """Decode a record of `definitions`. Raises msgspec.DecodeError."""
-    return _decoder.decode(value)
+    try:
+        return _decoder.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error

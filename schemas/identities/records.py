@@ -85,4 +85,7 @@ def encode_identity_record(record: IdentityRecord) -> bytes:
 
 def decode_identity_record(value: bytes) -> IdentityRecord:
     """Decode a record of `identities`. Raises msgspec.DecodeError."""
-    return _decoder.decode(value)
+    try:
+        return _decoder.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error

@@ -119,7 +119,7 @@ def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
             _read_version(data.cause),
             data.to is None and data.cause.get("forgotten") == "account",
         )
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         return None
 
 
@@ -145,7 +145,7 @@ def decode_command(place: tuple[int, int], value: bytes | None, sent: int | None
             data.reason or ("(forgotten)" if data.forgotten else ""),
             sent if sent is not None and sent > 0 else None,
         )
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         return None
 
 

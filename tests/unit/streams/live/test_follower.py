@@ -312,11 +312,23 @@ async def test_the_owner_of_an_account_follows_the_router(rig: Rig) -> None:
                 await asyncio.sleep(0.01)
 
 
+DEEP = b'{"data":' * 100_000 + b"1" + b"}" * 100_000
+
+
+@pytest.mark.parametrize("value", [b'{"id":"\xff"}', DEEP], ids=["no UTF-8", "too deep"])
+async def test_a_record_that_cannot_be_read_stops_no_index(rig: Rig, value: bytes) -> None:
+    rig.kafka.make(CHANGES, value, *changes("a.com"))
+    rig.kafka.make(COMMANDS, value)
+    await rig.until(lambda: rig.follower.progress.is_complete, ["a.com"])
+
+
 async def test_what_else_shows_accounts_is_told_what_is_forgotten(rig: Rig) -> None:
     rig.kafka.make(
         "identities",
         encode_identity_record(Forget(account="a.com", at=5)),
         b"{}",
+        b'{"type":"\xff"}',
+        DEEP,
         encode_identity_record(Forget(account="b.com", at=6, persons=("key",))),
     )
     await rig.until(lambda: len(rig.forgotten) == 2)
