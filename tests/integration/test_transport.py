@@ -94,7 +94,7 @@ def worker(bootstrap: str, group: str, **config: Any) -> Application:
         group,
         bootstrap,
         config=ConsumerConfig(fetch_wait=0.02, **config),
-        session_timeout=20.0,
+        session_timeout=2.0,
         heartbeat_interval=0.5,
     )
 
