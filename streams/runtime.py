@@ -108,31 +108,41 @@ def _keep(phase: str, _: dict[str, int]) -> None:
 class Tidier:
     """Looks through all objects for those that only refer to each other, which `settle` has kept out of collections.
 
-    That happens while nothing else does, once an hour, or as the process grows: what refers to itself, like an error and
-    the frames that it came through, must not pile up for an hour.
+    That happens while nothing else does, once an hour, or as the process grows for another reason than the accounts that it
+    keeps: what refers to itself, like an error and the frames that it came through, must not pile up for an hour. A look
+    halts everything, for up to a second where there are many accounts.
     """
 
     def __init__(
-        self, now: Callable[[], float] = time.monotonic, memory: Callable[[], int] | None = None
+        self,
+        now: Callable[[], float] = time.monotonic,
+        memory: Callable[[], int] | None = None,
+        kept: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`now` is a clock, in seconds, and `memory` says how much of it the process takes, in any unit."""
-        self._now, self._memory = now, memory or _memory_of_process
-        self._last, self._seen = now(), self._memory()
+        """`now` is a clock, in seconds; `memory` says how many bytes the process takes, `kept` about how many for accounts."""
+        self._now, self._memory, self._kept = now, memory or _memory_of_process, kept
+        self._last = now()
+        self._seen = self._memory(), kept()
 
     def look(self, *, idle: bool) -> int:
         """Tidy if it is time, and return how many objects were found. `idle` says whether nothing else is done now."""
         early = self._now() - self._last < (_IDLE if idle else _BUSY)
-        if early and self._memory() < _GROWTH * self._seen:
+        if early and not self._has_grown():
             return 0
         gc.unfreeze()
         found = gc.collect()
-        self._last, self._seen = self._now(), self._memory()
+        self._last = self._now()
+        self._seen = self._memory(), self._kept()
         return found
+
+    def _has_grown(self) -> bool:
+        before, kept = self._seen
+        return self._memory() >= _GROWTH * (before + max(0, self._kept() - kept))
 
 
 def _memory_of_process() -> int:
-    """Return what the process takes now, in pages; where the system does not tell, the most so far, in its own unit."""
+    """Return the bytes that the process takes now; where the system does not tell, the most so far."""
     try:
-        return int(_STATM.read_bytes().split()[1])
+        return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

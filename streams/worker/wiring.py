@@ -252,6 +252,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             shared.progress,
             partition_progress=app.partition_progress,
             stalled_after=settings.stalled_after,
+            kept=lambda: shared.budget.used,
         ),
         heartbeat=heartbeat,
         reloader=PolicyReloader(

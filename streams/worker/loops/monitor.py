@@ -205,12 +205,14 @@ class Monitor:
         *,
         partition_progress: Callable[[], Awaitable[Sequence[PartitionProgress]]],
         stalled_after: float,
+        kept: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`kept` says about how many bytes the accounts in memory take."""
         self._gauges, self._heartbeat, self._progress = gauges, heartbeat, progress
         self._pace = Pace(HistogramDelays(gauges.stage_delay))
         self._partition_progress, self._stalled_after = partition_progress, stalled_after
         self._still_since: float | None = None
-        self._tidier = Tidier()
+        self._tidier = Tidier(kept=kept)
         self.lag = 0
         """Records of the owned partitions that are not done yet, as of the last look."""
         self.reachable = True

@@ -109,6 +109,19 @@ def test_a_tidier_frees_what_was_kept_as_the_process_grows() -> None:
     assert lost() is not None
 
 
+def test_a_tidier_looks_for_nothing_while_a_process_grows_by_the_accounts_that_it_keeps() -> None:
+    settle()
+    memory, kept = 200, 50
+    tidier = Tidier(lambda: 0.0, lambda: memory, lambda: kept)
+    lost = lose()
+    memory, kept = 700, 250
+    tidier.look(idle=False)
+    assert lost() is not None
+    memory = 800
+    tidier.look(idle=False)
+    assert lost() is None
+
+
 def test_a_tidier_frees_what_was_kept_once_an_hour_and_earlier_where_nothing_is_done() -> None:
     settle()
     now = 0.0
