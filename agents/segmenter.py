@@ -25,7 +25,6 @@ from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
 from resegment.schemas.identities.steps import Step, decode_step
 from resegment.schemas.logs.state_log import decode_state
-from resegment.schemas.privacy.envelope import Tampered
 from resegment.schemas.privacy.opening import OpenFact, as_it_is, open_if_it_opens
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
@@ -324,7 +323,7 @@ async def _apply_apart(
     for place, cause in failing.items():
         refused = (
             cause
-            if isinstance(cause, Tampered)
+            if isinstance(cause, RefusedEvent)
             else RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
         )
         reading.refuse(batch, units[place][2][0], refused, dead_letters)

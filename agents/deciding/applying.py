@@ -16,7 +16,6 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, decode_step, unpack_facts
-from resegment.schemas.privacy.envelope import Tampered
 from resegment.schemas.privacy.opening import OpenFact, as_it_is
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision
@@ -26,12 +25,11 @@ Known = tuple[int, list[Fact] | Step, list[Record]]
 """Facts of one account that become known at one instant (ms), each with its record; or a step of a merge."""
 
 
-class DamagedStep(Tampered):
+class DamagedStep(RefusedEvent):
     """The facts that a step carries cannot be read. It is set aside, and changes nothing."""
 
     def __init__(self, step: Step, error: msgspec.DecodeError) -> None:
-        RefusedEvent.__init__(
-            self,
+        super().__init__(
             "damaged-step",
             f"the step {step.step} of {step.account} changes nothing: {error}",
             field="facts",

@@ -26,8 +26,7 @@ async def prepare(
 def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]) -> list[Fact]:
     found: list[Fact] = []
     for name, groups in known.items():
-        for one in groups:
-            found += facts_of([one]) if isinstance(one[1], Step) else one[1]
+        found += facts_of(groups)
         identity = accounts[name].state.identity
         if identity is not None:
             found += map(decode_fact, identity.kept)
