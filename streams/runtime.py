@@ -78,7 +78,7 @@ def end_with(parent: int) -> None:
 class YoungObjects:
     """Looks through the new objects when a batch is done, and keeps what is left out of later collections.
 
-    To look costs a tenth of what a segmenter does, and hardly ever finds anything: accounts refer to nothing that refers
+    A look takes milliseconds after each batch, and hardly ever finds anything: accounts refer to nothing that refers
     back. So where a look finds little, what the next batches leave is kept unseen, up to 15 times. What is lost by that
     is little, and the `Tidier` finds it.
     """
