@@ -97,7 +97,7 @@ async def fill(servers: Embedded, templates: Templates, accounts: int, changes: 
             pipe = client.pipeline(transaction=False)
             some: list[dict[str, bytes]] = [{} for _ in range(PARTITIONS)]
             for number in range(start, min(accounts, start + AT_ONCE)):
-                name = f"company-{number}.com"
+                name = name_of(number, accounts)
                 part = partition_of(name.encode(), PARTITIONS)
                 some[part][name], segment = templates.states[number % len(templates.states)]
                 sizes[part][segment] += 1
@@ -127,10 +127,14 @@ async def fill(servers: Embedded, templates: Templates, accounts: int, changes: 
 def make_change(templates: Templates, topics: Topics, number: int, accounts: int) -> Message:
     """Return a change of an account; of each one they are numbered in order."""
     old, value = templates.changes[number % len(templates.changes)]
-    name = f"company-{number % accounts}.com"
+    name = name_of(number, accounts)
     value = value.replace(f'"account":"{old}"'.encode(), f'"account":"{name}"'.encode())
     value = re.sub(rb'"sequence_number":\d+', b'"sequence_number":%d' % (1 + number // accounts), value)
     return Message(topics.segment_changes.name, name.encode(), value)
+
+
+def name_of(number: int, accounts: int) -> str:
+    return f"company-{number % accounts}.com"
 
 
 @asynccontextmanager
@@ -219,69 +223,84 @@ async def measure_pages(accounts: int, changes: int) -> None:
 
 async def measure_feed(rate: int, seconds: int) -> None:
     templates = read_templates()
-    accounts = 50_000
+    accounts, before = 50_000, 1_000
     with tempfile.TemporaryDirectory() as folder:
         async with embedded(Path(folder)) as servers:
-            await fill(servers, templates, accounts, 1_000)
+            await fill(servers, templates, accounts, before)
             async with (
                 console_process(servers.broker.bootstrap, servers.redis.url) as (url, _),
                 httpx.AsyncClient(base_url=url, timeout=60) as http,
             ):
+                await wait_read(http, before)
                 page = await http.get("/")
-                while "still reading" in page.text:
-                    page = await http.get("/")
                 place = re.findall(r'data-place="([^"]+)"', page.text)[0]
-                total = rate * seconds
-                counting = asyncio.create_task(count_rows(url, place, total))
-                late = await publish(servers, templates, accounts, rate, seconds)
+                written = asyncio.Event()
+                counting = asyncio.create_task(count_rows(url, place, written))
+                late = await publish(
+                    servers, templates, accounts, range(before, before + rate * seconds), rate
+                )
+                written.set()
                 seen, breaks = await asyncio.wait_for(counting, 60)
-                twice = len(seen) - len(set(seen))
+                sent = Counter(name_of(number, accounts) for number in range(before, before + rate * seconds))
                 print(
-                    f"{total:,} changes in {seconds} s at {rate} a second, {breaks} interruptions: {len(set(seen)):,} rows, "
-                    f"{total - len(set(seen)):,} left out, {twice:,} twice "
+                    f"{sent.total():,} changes in {seconds} s at {rate} a second, {breaks} interruptions: "
+                    f"{seen.total():,} rows, {(sent - seen).total():,} left out, {(seen - sent).total():,} too many "
                     f"(written at most {late:.2f} s late)"
                 )
 
 
-async def publish(servers: Embedded, templates: Templates, accounts: int, rate: int, seconds: int) -> float:
+async def wait_read(http: httpx.AsyncClient, changes: int) -> None:
+    """Wait until the console has read so many changes."""
+    async with asyncio.timeout(120):
+        while (
+            found := (await http.get("/changes?void=1&format=json")).json()["tables"]["changes"]["total"]
+        ) < changes:
+            await asyncio.sleep(0.1)
+    if found > changes:
+        raise SystemExit(f"the console has {found:,} changes where {changes:,} were written")
+
+
+async def publish(
+    servers: Embedded, templates: Templates, accounts: int, numbers: Sequence[int], rate: int
+) -> float:
     """Write changes at a rate; return how far it fell behind, s."""
-    topics, late, number = Topics(PREFIX), 0.0, 1_000
+    topics, late, size = Topics(PREFIX), 0.0, rate // 10
     begin = time.perf_counter()
     async with KafkaPublisher(servers.broker.bootstrap, client_id="try", idempotent=False) as publisher:
-        for tenth in range(seconds * 10):
-            some = range(number, number + rate // 10)
+        for tenth, start in enumerate(range(0, len(numbers), size)):
+            some = numbers[start : start + size]
             await publisher.publish([make_change(templates, topics, one, accounts) for one in some])
-            number += rate // 10
             due = begin + (tenth + 1) / 10
             late = max(late, time.perf_counter() - due)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
     return late
 
 
-async def count_rows(url: str, place: str, total: int) -> tuple[list[int], int]:
-    """Read the feed as a browser does, and break the connection every minute."""
-    seen: list[int] = []
-    breaks = 0
-    while len(set(seen)) < total:
+async def count_rows(url: str, place: str, written: asyncio.Event) -> tuple[Counter[str], int]:
+    """Read the feed as a browser does, and break the connection every minute; return the rows of each account.
+
+    It ends when all changes are written and the feed then says that it has no more.
+    """
+    seen, breaks = Counter[str](), 0
+    while True:
         headers = {"accept": "text/event-stream", "last-event-id": place}
         async with (
             httpx.AsyncClient(timeout=60) as http,
             http.stream("GET", f"{url}/feed", headers=headers) as response,
         ):
-            begun, rows = time.perf_counter(), list[int]()
+            begun, rows = time.perf_counter(), list[str]()
             async for line in response.aiter_lines():
+                if line == ": still here" and written.is_set():
+                    return seen, breaks
                 if line.startswith("id: "):
                     place = line[4:]
-                rows += [int(one) for one in re.findall(r'data-seq="(\d+)"', line)]
+                rows += re.findall(r'<li data-seq="\d+">.*?/accounts/([^"?]+)', line)
                 if not line:  # a message counts when all of it is there
-                    seen += rows
+                    seen.update(rows)
                     rows = []
-                    if len(set(seen)) >= total:
-                        return seen, breaks
-                    if time.perf_counter() - begun > 60:
+                    if time.perf_counter() - begun > 60 and not written.is_set():
                         breaks += 1
                         break
-    return seen, breaks
 
 
 async def measure_workers(rounds: int, copies: int) -> None:
