@@ -53,6 +53,11 @@ class Place:
             self.offsets[part] = max(self.offsets.get(part, 0), off + 1)
             self.mark = part, sum_of(row)
 
+    def has(self, row: ChangeRow) -> bool:
+        """Return whether a change comes before this place, so that a feed that continues here does not send it."""
+        part, off = row.place
+        return off < self.offsets.get(part, 0)
+
     def encode(self) -> str:
         """Return it as one short word."""
         text = _encode_offsets(self.offsets)
@@ -100,11 +105,6 @@ async def find_end(prefix: ConsolePrefix) -> Place:
     if rows:
         found.mark = rows[0].place[0], sum_of(rows[0])
     return found
-
-
-async def begin_feed(prefix: ConsolePrefix) -> str:
-    """Return the place from which a feed continues what a page shows."""
-    return (await find_end(prefix)).encode()
 
 
 class Feed:
@@ -168,7 +168,7 @@ class Feed:
 
     async def _read(self, seq: int) -> bytes | None:
         """Return the next message; None where there is nothing to be said."""
-        prefix, offsets = self._prefix, self._place.offsets
+        prefix = self._prefix
         found = await prefix.find(partial(changes_after, seq=seq, most=AT_ONCE))
         if prefix.progress.generation != self._generation:
             return None  # these may be of the new topic
@@ -177,7 +177,7 @@ class Feed:
             return b": still here\n\n" if await prefix.find(newest_seq) == seq else None
         self._seq = found[-1].seq
         # what another partition has after the place, or a console that was started again reads anew, was sent before
-        fresh = [row for row in found if row.place[1] >= offsets.get(row.place[0], 0)]
+        fresh = [row for row in found if not self._place.has(row)]
         if not fresh:
             return None
         self._place.take(fresh)

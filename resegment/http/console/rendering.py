@@ -52,6 +52,7 @@ def environment() -> Environment:
         "told": spell_told,
         "values": spell_values,
         "counted": count,
+        "sentence": lambda text: text[:1].upper() + text[1:],
     }
     made.globals |= {"asset": asset, "show": show_value}
     return made

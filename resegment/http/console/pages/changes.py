@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import StreamingResponse
 
 from resegment.console.operations.changes import SHOWN, give_reason
-from resegment.http.console.feed import Feed, Place, begin_feed, decode_place
+from resegment.http.console.feed import Feed, Place, decode_place
 from resegment.http.console.rendering import environment
 from resegment.http.console.table import Column, Slice, TableState
 from resegment.http.console.times import read_instant
@@ -106,7 +106,6 @@ async def show_changes(view: View) -> Response:
         segments=names,
         wanted=query,
         now=await view.prefix.now(),
-        feed=await begin_feed(view.prefix),
     )
 
 

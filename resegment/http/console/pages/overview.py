@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from resegment.http.console.charts import ENDED, FIRST_SEEN, draw_bars, draw_flows, draw_sparkline, legend
-from resegment.http.console.feed import begin_feed
+from resegment.http.console.feed import find_end
 from resegment.http.console.history import SPANS, Past, Window, choose_window, trace
 from resegment.http.console.pages.changes import tell_why
 from resegment.http.console.pages.shadow import link_shadow
@@ -61,6 +61,7 @@ async def show_overview(view: View) -> Response:
     shadow = (await view.prefix.registry()).definitions.shadow
     flows = await view.prefix.find(partial(find_flows, since=window.since, until=window.until + 1))
     between = [one for one in flows if one[0]]
+    place = await find_end(view.prefix)
     newest = await view.prefix.find(
         partial(find_changes, wanted=Filter(), order="at", descending=True, start=0, size=NEWEST)
     )
@@ -90,9 +91,9 @@ async def show_overview(view: View) -> Response:
         legend=legend([("c0", "moved between segments")]),
         flows=between,
         sankey=draw_flows(between),
-        newest=newest.rows,
+        newest=[row for row in newest.rows if place.has(row)],  # later ones come by the feed
         tell_why=tell_why,
-        place=await begin_feed(view.prefix),
+        place=place.encode(),
         missing=view.prefix.progress.tell(),
         shadow=link_shadow(view, None if shadow is None else shadow.version),
         **describe_health(look),

@@ -7,11 +7,12 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from starlette.requests import Request
 
 from resegment.http.access.users import User
-from resegment.http.console.feed import AT_ONCE, Place, begin_feed, decode_place
+from resegment.http.console.feed import AT_ONCE, Place, decode_place, find_end
 from resegment.http.console.pages.changes import stream
 from resegment.http.console.rendering import Theme
 from resegment.http.console.table import TableRequest
@@ -140,7 +141,7 @@ async def begin_topic_again(prefix: PrefixInMemory, *values: bytes) -> None:
 
 async def test_a_feed_recovers_when_the_topic_is_made_again_while_it_is_open(prefix: PrefixInMemory) -> None:
     await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
-    messages = follow(prefix, await begin_feed(prefix))
+    messages = follow(prefix, (await find_end(prefix)).encode())
     asked = asyncio.create_task(anext(messages))
     await asyncio.sleep(0.01)
     await begin_topic_again(prefix, moved(1, "new-0.com"), moved(1, "new-1.com"))
@@ -158,7 +159,7 @@ async def test_a_browser_that_comes_back_to_a_topic_that_was_made_again_gets_its
     prefix: PrefixInMemory, new: int
 ) -> None:
     await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
-    place = await begin_feed(prefix)
+    place = (await find_end(prefix)).encode()
     await begin_topic_again(prefix, *(moved(1, f"new-{number}.com") for number in range(new)))
     async with asyncio.timeout(60):
         messages = follow(prefix, place)
@@ -170,7 +171,7 @@ async def test_a_feed_waits_for_a_console_that_was_started_again_to_have_read_it
     prefix: PrefixInMemory,
 ) -> None:
     await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
-    place = await begin_feed(prefix)
+    place = (await find_end(prefix)).encode()
     values = [moved(1, f"old-{number}.com") for number in range(20)]
     await prefix.index.clear()
     prefix.progress.done.clear()
@@ -188,7 +189,7 @@ async def test_a_feed_waits_for_a_console_that_was_started_again_to_have_read_it
 
 
 async def test_a_feed_says_when_it_is_not_live_and_when_it_is_again(prefix: PrefixInMemory) -> None:
-    messages = follow(prefix, await begin_feed(prefix))
+    messages = follow(prefix, (await find_end(prefix)).encode())
     prefix.progress.problem = "Kafka does not answer"
     async with asyncio.timeout(60):
         assert b'{"problem":"Kafka does not answer"}' in await anext(messages)
@@ -198,3 +199,26 @@ async def test_a_feed_says_when_it_is_not_live_and_when_it_is_again(prefix: Pref
         await prefix.publish(moved(9, "globex.com"))
         assert b'{"problem":null}' in await asked
         assert b"globex.com" in await anext(messages)
+
+
+async def test_a_change_that_comes_while_the_page_is_made_is_on_it_or_in_its_feed(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    find, coming = prefix.find, [f"coming-{number}.com" for number in range(12)]
+    left = list(coming)
+
+    async def find_late(query: Any) -> Any:
+        found = await find(query)
+        if left:
+            await prefix.publish(moved(1, left.pop(0)))
+        return found
+
+    prefix.find = find_late  # type: ignore[method-assign]
+    page = (await http.get("/")).text
+    (place,) = re.findall(r'data-place="([^"]+)"', page)
+    shown = re.findall(r'<li data-seq=.*?href="[^"]*/accounts/(coming-\d+\.com)"', page)
+    while left:
+        await prefix.publish(moved(1, left.pop(0)))
+    found, _ = await take(stream(viewing(prefix), decode_place(place)), len(coming) - len(shown))
+    assert 0 < len(shown) < len(coming)
+    assert sorted([*shown, *found]) == sorted(coming)

@@ -349,3 +349,11 @@ def test_a_command_is_sent_at_the_time_of_its_record() -> None:
 async def test_no_two_elements_of_a_page_have_one_id(http: httpx.AsyncClient, path: str) -> None:
     ids = re.findall(r' id="([^"]+)"', await read(http, path))
     assert sorted(ids) == sorted(set(ids))
+
+
+async def test_a_problem_of_the_index_is_told_in_its_own_words(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    prefix.progress.problem = "topic Try.Segment-Changes cannot be read: no leader"
+    page = await read(http, "/")
+    assert "The index waits: topic Try.Segment-Changes cannot be read: no leader." in page
