@@ -6,7 +6,14 @@ STAMP := $(VENV)/.installed
 TWO_AT_A_TIME := --numprocesses 2 --dist loadfile
 SLOWEST := --durations 30 --durations-min 2
 
-.PHONY: demo up test test-all faults dbt check lint mutants wheel contracts install lock clean
+# beside each environment, because compiled modules are for one version of Python
+COMPILED := $(VENV:.venv%=.compiled%)
+COMPILED_PYTHON = cd $(COMPILED) && PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED) RESEGMENT_EXPECT_COMPILED=1 $(abspath $(BIN))/python
+COPY_TREE = git ls-files -z --cached --others --exclude-standard \
+	| xargs -0 sh -c 'for file; do test ! -e "$$file" || printf "%s\0" "$$file"; done' sh | tar -c --null -T - | tar -x -C $(COMPILED)
+PIP_WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+.PHONY: demo up test test-all test-compiled faults dbt check lint mutants wheel wheels compiled contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -21,6 +28,11 @@ test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(SLOWEST) --numprocesses auto tests/unit tests/contracts tests/oracle
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(SLOWEST) $(TWO_AT_A_TIME) tests/integration tests/faults
+
+test-compiled: compiled ## the tests of what is compiled, on the compiled modules, and the whole pipeline: needs a C compiler
+	$(COMPILED_PYTHON) -m pytest --numprocesses auto tests/unit/test_compiled.py tests/unit/segmentation tests/unit/schemas \
+		tests/unit/agents tests/unit/state tests/contracts tests/oracle
+	$(COMPILED_PYTHON) -m pytest $(TWO_AT_A_TIME) tests/integration/test_pipeline.py tests/integration/test_demo.py
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
@@ -49,7 +61,22 @@ check: lint test-all ## what CI runs
 
 wheel: $(STAMP) ## build the wheel into dist/
 	rm -rf build dist
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(PIP_WHEEL)
+
+wheels: wheel ## build the wheel, and beside it the compiled one for this machine: needs a C compiler
+	RESEGMENT_COMPILE=1 $(PIP_WHEEL)
+
+compiled: $(STAMP) $(COMPILED)/build/.compiled ## the tree with its core compiled, in .compiled/: needs a C compiler
+	rm -rf $(COMPILED)/tests
+	$(COPY_TREE)
+
+# compiled modules hold the types of what they import, so that a change there counts, too
+$(COMPILED)/build/.compiled: setup.py pyproject.toml $(shell git ls-files 'resegment/*.py' 'schemas/*.py' 'agents/*.py' 'streams/*.py')
+	mkdir -p $(COMPILED)/build
+	find $(COMPILED) -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+	$(COPY_TREE)
+	cd $(COMPILED) && RESEGMENT_COMPILE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
+	touch $@
 
 contracts: $(STAMP) ## regenerate docs/contracts, docs/settings.md and docs/sources-reference.md
 	$(BIN)/resegment schema --write docs/contracts
@@ -71,4 +98,4 @@ lock: ## pin what pyproject.toml allows, with hashes
 		--strip-extras --allow-unsafe --no-annotate --no-header --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .venv-dbt .resegment build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) .venv-dbt .resegment build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
