@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.segmentation.planning.outcome import Outcome, compare_outcome
 from resegment.segmentation.planning.plan import Plan
 from resegment.state.redis.reader import PrefixReader
@@ -27,7 +28,7 @@ class _Cause(msgspec.Struct, frozen=True):
 class _Data(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     account: str
     from_: str | None
-    to: str
+    to: str | None
     cause: _Cause = _Cause()
 
 
@@ -56,15 +57,21 @@ async def find_outcome(
     """Compare the plan with the changes that a version made since some offsets. Raises TopicUnreadable."""
     await _wait_for_outboxes(reader)
     done: dict[str, tuple[str, str]] = {}
+    unread = 0
     async with reading(bootstrap, topics.segment_changes.name, security=security) as log:
         for number, end in (await log.ends()).items():
             async for records in log.between(number, since.get(number, 0), end):
                 for record in records:
-                    change = _decode(record.value)
-                    if change is not None and change.cause.definition == version:
+                    try:
+                        change = decode_value(_decoder, record.value).data
+                    except msgspec.DecodeError:  # of another program, or another release
+                        unread += 1
+                        continue
+                    if change.to is not None and change.cause.definition == version:
                         first = done.get(change.account, (change.from_ or "", ""))[0]
                         done[change.account] = (first, change.to)
-    return compare_outcome(plan, {name: pair for name, pair in done.items() if pair[0] != pair[1]})
+    moved = {name: pair for name, pair in done.items() if pair[0] != pair[1]}
+    return compare_outcome(plan, moved, unread=unread)
 
 
 async def _wait_for_outboxes(reader: PrefixReader) -> None:
@@ -74,10 +81,3 @@ async def _wait_for_outboxes(reader: PrefixReader) -> None:
         async with asyncio.timeout(PATIENCE):
             while any((one.waiting_since or by + 1) <= by for one in await reader.look()):  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(LOOKED_AT)
-
-
-def _decode(value: bytes | None) -> _Data | None:
-    try:
-        return None if value is None else _decoder.decode(value).data
-    except msgspec.DecodeError:  # of another program, or another release
-        return None

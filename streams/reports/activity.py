@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from resegment.outcomes.dataset import Dataset
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.times import parse_instant
 
 NOWHERE: Final = ""
@@ -59,6 +60,8 @@ class Activity:
     owner: str | None = None
     oldest: int | None = None
     """When (ms) the oldest change that its topic still has took effect."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """How many records of `changes` and of `commands` are none: each was passed over."""
     _flows: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
     _commands: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -68,9 +71,10 @@ class Activity:
         """Count commands that were written at an instant; each key once."""
         for value in values:
             try:
-                command = _read_command(value or b"").data
-            except msgspec.MsgspecError:
-                continue  # none: its consumers say so
+                command = decode_value(_command_decoder, value).data
+            except msgspec.DecodeError:
+                self.unread["commands"] += 1
+                continue
             if not self.since <= at < self.until:
                 continue
             if self.owner is not None and command.owner != self.owner:
@@ -83,9 +87,10 @@ class Activity:
         """Count changes, each once, and none that a later one replaced."""
         for value in values:
             try:
-                event = _read_change(value or b"")
+                event = decode_value(_change_decoder, value)
                 change, effective = event.data, parse_instant(event.data.effective_at)
-            except (msgspec.MsgspecError, ValueError):
+            except ValueError:  # msgspec's errors too
+                self.unread["changes"] += 1
                 continue
             if change.sequence_number <= self._seen.get(change.account, 0):
                 continue
@@ -186,5 +191,5 @@ class _ChangeEvent(msgspec.Struct, frozen=True):
     data: _Change
 
 
-_read_command: Final = msgspec.json.Decoder(_CommandEvent).decode
-_read_change: Final = msgspec.json.Decoder(_ChangeEvent).decode
+_command_decoder: Final = msgspec.json.Decoder(_CommandEvent)
+_change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)

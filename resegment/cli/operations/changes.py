@@ -106,6 +106,7 @@ def changes(
                     check_segment(segment, view.registry)
                 found = wanted.take(await find_changes(view, *window, name))
                 _writer(as_json=as_json)(wanted.arrange(found))
+            _note_unread(wanted)
             return
         async with open_session(servers) as session:
             if segment is not None:
@@ -145,6 +146,8 @@ class ChangeFilter:
     """The instant (ms) before which they took effect."""
     last: int | None = None
     shown: int = 0
+    unread: int = 0
+    """How many records are no change: the router sets them aside."""
     _void: set[str] = field(default_factory=set)
     _seen: dict[str, int] = field(default_factory=dict)
 
@@ -155,16 +158,14 @@ class ChangeFilter:
 
     def take(self, values: Iterable[bytes | None]) -> list[dict[str, Any]]:
         """Return the wanted, new changes among these record values, as plain data with their `id`."""
-        import orjson
-
+        from resegment.console.operations.changes import read_change
         from resegment.schemas.times import parse_instant
 
         found: list[dict[str, Any]] = []
         for value in values:
-            try:
-                event = orjson.loads(value or b"")
-                change = {"id": event["id"], **event["data"]}
-            except (orjson.JSONDecodeError, KeyError, TypeError):  # not a change: the router sets it aside
+            change = read_change(value)
+            if change is None:
+                self.unread += 1
                 continue
             if change["sequence_number"] <= self._seen.get(change["account"], 0):
                 continue
@@ -210,11 +211,23 @@ async def _read(session: Session, wanted: ChangeFilter, write: Write, *, follow:
         async for records in opener.each(reader.to_end(newest)):
             found += wanted.take(record.value for record in records)
         write(wanted.arrange(found))
+        _note_unread(wanted)
         found.clear()
         if follow:
             wanted.last = None
             async for records in opener.each(reader.follow()):
                 write(wanted.arrange(wanted.take(record.value for record in records)))
+                _note_unread(wanted)
+
+
+def _note_unread(wanted: ChangeFilter) -> None:
+    """Say how many records were passed over since the last time, if any were."""
+    from resegment.console.operations.changes import tell_unread
+    from resegment.console.terminal import print_note
+
+    if wanted.unread:
+        print_note(tell_unread(wanted.unread))
+        wanted.unread = 0
 
 
 def _writer(*, as_json: bool) -> Write:

@@ -130,6 +130,7 @@ async def _gather(session: Session, since: int, until: int, segment: str | None,
         dead_letters=count_letters((one.describe() for one in letters.values()), since, until),
         outcomes=activity.outcomes(dataset),
         kept_since=format_instant(activity.oldest) if forgot and activity.oldest is not None else None,
+        unread=activity.unread,
     )
 
 

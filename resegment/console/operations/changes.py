@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+import orjson
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from resegment.console.counts import count
 from resegment.console.dates import spell_dates, spell_instant
 from resegment.console.facts import spell_fields
 from resegment.console.sanitizing import escape_line
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.descriptions import show_value
 
@@ -23,6 +27,39 @@ _MEASURE: Final = Console()
 
 Change = Mapping[str, Any]
 """The data of a change's event."""
+
+
+class _Data(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    account: str
+    sequence_number: int
+    from_: str | None
+    to: str | None
+    effective_at: str
+    supersedes: str | None
+    supersedes_to: str | None = None
+
+
+class _Event(msgspec.Struct, frozen=True):
+    id: str
+    data: _Data
+
+
+_decoder: Final = msgspec.json.Decoder(_Event)
+_DEEP: Final = 250
+"""How deep what is printed as JSON may be nested, and a bit less."""
+
+
+def read_change(value: bytes | None) -> dict[str, Any] | None:
+    """Return the data of a change's event with its `id`; None for a record that is none, or that cannot be printed."""
+    try:
+        event = decode_value(_decoder, value)
+        parse_instant(event.data.effective_at)
+        change: dict[str, Any] = {"id": event.id, **orjson.loads(value or b"")["data"]} | {"id": event.id}
+        if value is not None and value.count(b"[") + value.count(b"{") > _DEEP:
+            orjson.dumps(change)
+    except (ValueError, TypeError):  # errors of msgspec and orjson, too
+        return None
+    return change
 
 
 def render(change: Change, *, void: bool = False, width: int | None = None) -> Text:
@@ -49,12 +86,25 @@ def render(change: Change, *, void: bool = False, width: int | None = None) -> T
     return Text("\n").join([line, *(Text(INDENT).append_text(one) for one in folded)])
 
 
+def tell_unread(records: int) -> str:
+    """Say how many records of the changes' topic are none."""
+    return f"{count(records, 'record')} of segment-changes cannot be read: passed over"
+
+
 def give_reason(change: Change, most: int | None = SHOWN) -> str:
     """Return the tests that moved the account, with evidence: those that made it move first. `most` is how many are shown.
 
     If time moved it, start with the test of the old segment that is no longer true; if a new version of the segments
-    file did, with its number. What the tests held on is missing where somebody was forgotten.
+    file did, with its number. What the tests held on is missing where somebody was forgotten. A reason that no worker
+    wrote cannot be read.
     """
+    try:
+        return _give_reason(change, most)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return "its reason cannot be read"
+
+
+def _give_reason(change: Change, most: int | None) -> str:
     reason, cause = change["reason"], change["cause"]
     holds = _order(reason.get("holds") or (), cause)
     told = [f"no longer {test}" for test in reason.get("no_longer") or ()] if "deadline" in cause else []

@@ -19,7 +19,11 @@ SHOWN: Final = 15
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The report of a time, as `--json` prints it. `kept_since` is set where the topics forgot the beginning of it."""
+    """The report of a time, as `--json` prints it.
+
+    `kept_since` is set where the topics forgot the beginning of it; `unread` counts the records of their topics that are
+    no changes or commands.
+    """
 
     prefix: str
     since: str
@@ -33,6 +37,7 @@ class Report(msgspec.Struct, frozen=True):
     dead_letters: Mapping[str, int]
     outcomes: Sequence[OutcomeCount]
     kept_since: str | None = None
+    unread: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 def render_report(report: Report, since: int, until: int) -> RenderableType:
@@ -47,6 +52,14 @@ def render_report(report: Report, since: int, until: int) -> RenderableType:
         parts.append(
             Text("! ", style="bold yellow").append(
                 f"Changes before {report.kept_since} are gone: the topics keep no older ones, and an archive does.",
+                style="not bold",
+            )
+        )
+    if report.unread:
+        told = " and ".join(f"{number:,} of {name}" for name, number in report.unread.items())
+        parts.append(
+            Text("! ", style="bold yellow").append(
+                f"Records that cannot be read were passed over: {told}. Workers of this release did not write them.",
                 style="not bold",
             )
         )

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_instant
+from resegment.console.operations.changes import tell_unread
 from resegment.segmentation.planning.outcome import Departed, Outcome
 from resegment.segmentation.planning.plan import Plan
 
@@ -30,14 +31,15 @@ def render_outcome(
     if outcome is None or (plan.changes != "segments" and not outcome.moved):
         return head
     told = f"{count(outcome.moved, 'account')} moved, {outcome.as_planned:,} as planned"
+    parts = [head] if not outcome.unread else [head, Text(f"{tell_unread(outcome.unread)}.")]
     if not outcome.departed:
-        return Group(head, Text(f"{told}."))
+        return Group(*parts, Text(f"{told}."))
     lines = [Text(f"{told}. Facts or time came in between for {count(len(outcome.departed), 'account')}:")]
     lines += [Text(f"  {_tell(one)}") for one in outcome.departed[:SHOWN]]
     more = len(outcome.departed) - SHOWN
     if more > 0:
         lines.append(Text(f"  and {more:,} more; --json lists all"))
-    return Group(head, *lines)
+    return Group(*parts, *lines)
 
 
 def _tell(one: Departed) -> str:

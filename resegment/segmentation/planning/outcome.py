@@ -18,15 +18,19 @@ class Departed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a switch did. `as_planned` counts the moves that the plan has, `departed` are the accounts that differ."""
+    """What a switch did. `as_planned` counts the moves that the plan has, `departed` are the accounts that differ.
+
+    `unread` counts the records among the changes that are none.
+    """
 
     moved: int
     planned: int
     as_planned: int
     departed: tuple[Departed, ...] = ()
+    unread: int = 0
 
 
-def compare_outcome(plan: Plan, done: Mapping[str, tuple[str, str]]) -> Outcome:
+def compare_outcome(plan: Plan, done: Mapping[str, tuple[str, str]], *, unread: int = 0) -> Outcome:
     """Compare a plan with the moves that were made, by account."""
     planned = {one.account: _pair(one) for one in plan.moves}
     departed = [
@@ -35,7 +39,9 @@ def compare_outcome(plan: Plan, done: Mapping[str, tuple[str, str]]) -> Outcome:
         if planned.get(account) != done.get(account)
     ]
     same = sum(done.get(account) == pair for account, pair in planned.items())
-    return Outcome(moved=len(done), planned=len(planned), as_planned=same, departed=tuple(departed))
+    return Outcome(
+        moved=len(done), planned=len(planned), as_planned=same, departed=tuple(departed), unread=unread
+    )
 
 
 def _pair(move: Move) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from resegment.cli.operations.changes import ChangeFilter
 from resegment.console.operations.changes import give_reason, render
 from resegment.console.operations.status import render as render_status
 from resegment.console.operations.status import spell_ranges
-from resegment.console.terminal import screen
+from resegment.console.terminal import encode_line, screen
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook, PlacedAccount
 from resegment.state.redis.webhooks import EndpointState
@@ -325,6 +325,28 @@ def test_a_change_that_was_published_twice_is_read_once_and_what_is_none_is_left
     wanted = ChangeFilter()
     found = wanted.take([record(1), record(2), record(1), record(2), b"broken", None, b"7", b"{}", record(3)])
     assert [one["sequence_number"] for one in found] == [1, 2, 3]
+
+
+def test_records_that_are_no_changes_are_counted_and_never_end_the_list() -> None:
+    nested = b"[" * 300 + b"]" * 300
+    broken = [
+        record(1).replace(b"hot", b"h\xfft"),
+        record(1).replace(b'{"holds":[]}', nested),
+        record(1).replace(b'{"holds":[]}', b"[" * 100_000 + b"]" * 100_000),
+        record(1, effective_at="soon"),
+        record(1, account=7),
+        b'{"id":"x","data":{}}',
+        b'{"id":"x","data":[]}',
+        record(1, supersedes=[]),
+        None,
+    ]
+    wanted = ChangeFilter(account="acme.com", segment="hot", since=1)
+    odd = record(3, reason={"holds": [7]}, cause=[])
+    found = [*wanted.arrange(wanted.take([*broken, record(2), odd]))]
+    assert wanted.unread == len(broken)
+    assert [one["sequence_number"] for one in found] == [2, 3]
+    assert "its reason cannot be read" in render(found[1]).plain
+    assert all(encode_line(one).endswith(b"\n") for one in found)
 
 
 def test_a_change_is_void_once_another_supersedes_it_even_where_that_one_is_filtered_out() -> None:

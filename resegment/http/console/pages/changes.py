@@ -50,10 +50,7 @@ def columns_of(view: Viewing, *, with_account: bool = True) -> list[Column[Chang
 
 def tell_why(row: ChangeRow, most: int | None = SHOWN) -> str:
     """Return why an account moved, in a line: by so many tests, None for all."""
-    try:
-        told = give_reason(row.told, most)
-    except (KeyError, TypeError, ValueError, AttributeError):  # no worker of this release wrote it
-        told = "its reason cannot be read"
+    told = give_reason(row.told, most)
     if row.is_void:
         told = f"void: a later change at the same instant replaced it; {told}"
     return f"{told}; held out" if row.holdout else told

@@ -116,3 +116,17 @@ def test_dead_letters_are_counted_by_reason_the_most_frequent_first() -> None:
         for day, reason in ((2, "not-json"), (3, "no-account"), (3, "no-account"), (9, "no-account"))
     ]
     assert list(count_letters(letters, DAY, 5 * DAY).items()) == [("no-account", 2), ("not-json", 1)]
+
+
+def test_records_that_cannot_be_read_are_counted_and_passed_over() -> None:
+    activity = Activity(0, 10 * DAY)
+    nested = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b","
+    whole, said = change("a.com", 1, None, "hot", 1), command("1")
+    late = change("b.com", 1, None, "hot", 1, effective_at="soon")
+    activity.take_changes(
+        [whole.replace(b"hot", b"h\xfft"), whole.replace(b"{", nested, 1), late, None, whole]
+    )
+    activity.take_commands([said.replace(b"Ann", b"A\xff"), said.replace(b"{", nested, 1), said], DAY)
+    assert activity.unread == {"changes": 4, "commands": 2}
+    assert activity.flows() == [Flow(None, "hot", 1)]
+    assert activity.commands() == [CommandCount("calls", "enroll", 1)]
