@@ -227,7 +227,7 @@ class _Reading:
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return clock
-        except (ValueError, RecursionError) as error:  # msgspec's errors too, also of what is nested too deep
+        except ValueError as error:  # msgspec's errors too
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, min(change.decided_at, latest))
@@ -272,7 +272,7 @@ class _Reading:
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return
-        except (ValueError, RecursionError) as error:  # msgspec's errors too, also of broken text
+        except ValueError as error:  # msgspec's errors too
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
         begin: Begin = lambda one, now: machine.handle_event(one, event, now, current)  # noqa: E731

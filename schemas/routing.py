@@ -9,6 +9,7 @@ import msgspec
 from resegment.schemas.change import EnrollmentRoute, Restrictions
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.logs.decision_log import LoggedDecision
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outcomes.facts import Learned
 from resegment.schemas.segments import OnExit
 from resegment.schemas.sources.silence import SourceBack, SourceSilent
@@ -216,7 +217,7 @@ def encode_routed(state: RoutedState) -> bytes:
 
 def decode_routed(value: bytes) -> RoutedState:
     """Decode a state. Raises msgspec.DecodeError."""
-    return _state_decoder.decode(value)
+    return decode_value(_state_decoder, value)
 
 
 # What the router reads besides segment changes: the topic `routing-events`, keyed by account
@@ -375,4 +376,4 @@ def encode_routing_event(event: RoutingEvent) -> bytes:
 
 def decode_routing_event(value: bytes) -> RoutingEvent:
     """Decode a `routing-events` record. Raises msgspec.DecodeError."""
-    return _event_decoder.decode(value)
+    return decode_value(_event_decoder, value)

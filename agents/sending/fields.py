@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from resegment.schemas.logs.call_log import WrittenFields
+from resegment.schemas.logs.decoding import decode_value
 from resegment.sinks.operation import Owner
 
 Values = Mapping[str, str | None]
@@ -56,8 +57,8 @@ _commands: Final = msgspec.json.Decoder(_CommandEvent)
 
 
 def read_change(value: bytes) -> tuple[str, Values]:
-    """Return the account of a segment change, and what it says of its fields. Raises msgspec.MsgspecError."""
-    change = _changes.decode(value).data
+    """Return the account of a segment change, and what it says of its fields. Raises msgspec.DecodeError."""
+    change = decode_value(_changes, value).data
     if change.to is None:  # merged into another account
         return change.account, dict.fromkeys(("segment", "play", "owner", "since", "why", "next"))
     why = "; ".join(one.test for one in change.reason.holds[:MAX_WHY])[:MAX_TEXT]
@@ -72,8 +73,8 @@ def read_change(value: bytes) -> tuple[str, Values]:
 
 
 def read_owner(value: bytes) -> tuple[str, Values]:
-    """Return the account of a command, and its owner if the command says who that is. Raises msgspec.MsgspecError."""
-    command = _commands.decode(value).data
+    """Return the account of a command, and its owner if the command says who that is. Raises msgspec.DecodeError."""
+    command = decode_value(_commands, value).data
     if command.action in OWNS:
         return command.account, {"owner": command.owner}
     return command.account, {"owner": None} if command.action in LEAVES else {}

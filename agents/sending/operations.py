@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from resegment.schemas.logs.call_log import LoggedContact
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outgoing import Action
 from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, Owner
 from resegment.sinks.port import ContactResult
@@ -70,8 +71,8 @@ _decoder: Final = msgspec.json.Decoder(_Event)
 
 
 def read_data(body: bytes) -> CommandData:
-    """Return the data of a command. Raises msgspec.MsgspecError."""
-    return _decoder.decode(body).data
+    """Return the data of a command. Raises msgspec.DecodeError."""
+    return decode_value(_decoder, body).data
 
 
 def make_operation(

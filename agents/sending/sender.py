@@ -119,7 +119,7 @@ class SinkSender:
         account = job.command.account
         try:
             data = read_data(job.command.body)
-        except (ValueError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             self.breaker.abandon()
             job.refused = RefusedEvent("not-a-command", f"its data can't be read: {error}", field="data")
             return await self._dead_letter(job)

@@ -12,6 +12,7 @@ from resegment.agents.batch import Record
 from resegment.errors import RefusedEvent
 from resegment.identity.aliases import resolve_account
 from resegment.schemas.cloudevents.decoding import decode_record
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.times import parse_instant
 
 Instant: Final = pl.Datetime("ms", "UTC")
@@ -162,8 +163,8 @@ def to_table(topic: str, partition: int, records: Sequence[Record]) -> pl.DataFr
 def _read(read: Callable[[Record, dict[str, Any]], Row], record: Record) -> Row:
     """Return what the columns say of a record; nothing where it is none that they describe."""
     try:
-        plain = _plain.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # nested too deep
+        plain = decode_value(_plain, record.value)
+    except msgspec.DecodeError:
         return read(record, {})
     row = {name: _fit(value) for name, value in read(record, plain).items()}
     row["data"] = _data_of(record.value or b"", whole="data" not in plain)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from resegment.schemas.identities.records import (
     Alias,
     Forget,
@@ -72,7 +74,7 @@ class Identities:
         self.taken += 1
         try:
             record = decode_identity_record(value or b"")
-        except (ValueError, RecursionError):
+        except msgspec.DecodeError:
             return
         match record:
             case Merge():

@@ -11,8 +11,11 @@ import msgspec
 from resegment.documents.diagnostics import Diagnostic
 from resegment.errors import UserError
 from resegment.outcomes.measuring.report import Finding, Range, Ranking, Report, Shrunk
+from resegment.schemas.logs.decoding import decode_value
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.planning.plan import ExpectedOutcome, PlannedFlow, Span
+
+_decoder: Final = msgspec.json.Decoder(Report)
 
 EXPECTED: Final = ("reply", "meeting", "win")
 """The metrics of which a plan says what to expect."""
@@ -35,8 +38,8 @@ class WrongReport(UserError):
 def decode_report(path: str, data: bytes) -> Report:
     """Return the report of a file that `resegment metrics --json` wrote, by segment. Raises WrongReport."""
     try:
-        report = msgspec.json.decode(data, type=Report)
-    except (msgspec.DecodeError, RecursionError) as error:
+        report = decode_value(_decoder, data)
+    except msgspec.DecodeError as error:
         raise WrongReport(path, str(error)) from error
     if report.by != "segment":
         raise WrongReport(path, f"it is by {report.by}, not by segment")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outcomes.ledger import LedgerItem
 from resegment.schemas.outcomes.messages import (
     TOUCH_TYPE,
@@ -96,13 +97,13 @@ def read_published(value: bytes) -> Sequence[LedgerItem | TouchesForgotten] | No
 
     Raises ValueError, which msgspec's errors are, for anything that is no message.
     """
-    event = _events.decode(value)
+    event = decode_value(_events, value)
     if event.type == TOUCH_TYPE:
         return [decode_touch(value)]
     if event.type == COMMAND_TYPE:
-        return _read_command(_commands.decode(event.data))
+        return _read_command(decode_value(_commands, event.data))
     if event.type == CHANGE_TYPE:
-        return _read_change(event.id, _changes.decode(event.data))
+        return _read_change(event.id, decode_value(_changes, event.data))
     return None
 
 

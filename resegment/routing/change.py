@@ -8,6 +8,7 @@ import msgspec
 
 from resegment.routing.commands import shorten_reason
 from resegment.schemas.change import EnrollmentRoute, Restrictions
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.routing import RouteSnapshot, Switch, Target
 from resegment.schemas.times import parse_duration, parse_instant
 
@@ -90,7 +91,7 @@ _change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
 
 def decode_change(value: bytes) -> RoutedChange:
     """Decode a segment change. Raises ValueError (which msgspec's errors are) for anything else."""
-    event = _change_decoder.decode(value)
+    event = decode_value(_change_decoder, value)
     data = event.data
     cause = data.cause
     if data.to is None and cause.merged is None and cause.unmerged is None and cause.forgotten is None:

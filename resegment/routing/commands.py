@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import Enrollment, RoutedState
 from resegment.schemas.times import format_instant
@@ -113,8 +114,8 @@ _decoder: Final = msgspec.json.Decoder(_Reason)
 def shorten_reason(reason: bytes) -> bytes | None:
     """Return the tests of a change's reason in short, as JSON; None if it has none or cannot be read."""
     try:
-        holds = _decoder.decode(reason).holds
-    except (msgspec.MsgspecError, RecursionError):
+        holds = decode_value(_decoder, reason).holds
+    except msgspec.DecodeError:
         return None
     told = sorted(holds, key=lambda one: not one.evidence)[:MAX_TESTS]
     if not told:

@@ -15,6 +15,7 @@ from resegment.routing.policy import Policies, Policy
 from resegment.routing.switching import displace
 from resegment.routing.transition import MOST_COUNTED
 from resegment.schemas.change import Restrictions
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.routing import Enrollment, PriorState, RoutedState
 from resegment.schemas.times import parse_instant
 
@@ -46,7 +47,7 @@ _decoder: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
 def decode_published_command(value: bytes) -> PublishedCommand:
     """Decode a workflow command. Raises ValueError for anything else, also if a cause or an instant is not one."""
-    command = _decoder.decode(value).data
+    command = decode_value(_decoder, value).data
     number = command.cause.get("sequence_number")
     if type(number) is not int:
         raise ValueError("the cause of a command has the sequence number of its change")

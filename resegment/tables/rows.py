@@ -14,6 +14,7 @@ from resegment.agents.batch import Record
 from resegment.agents.deciding.merging import is_step
 from resegment.schemas.fact import decode_fact
 from resegment.schemas.identities.steps import decode_step
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outcomes.facts import to_outcome
 from resegment.schemas.outcomes.messages import decode_touch
 from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
@@ -212,8 +213,8 @@ _commands: Final = msgspec.json.Decoder(_CommandEvent)
 
 def _decode(decoder: msgspec.json.Decoder[Any], record: Record) -> Any:
     try:
-        return decoder.decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode_value(decoder, record.value)
+    except msgspec.DecodeError as error:
         raise _Unreadable(str(error)[:300]) from error
 
 
@@ -311,7 +312,7 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
         return None
     try:
         fact = decode_fact(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise _Unreadable(str(error)[:300]) from error
     if fact.kind != "outcome":
         return None
@@ -327,7 +328,7 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
 
 
 def _read_step(record: Record) -> tuple[str, Row] | None:
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    with suppress(msgspec.DecodeError):
         step = decode_step(record.value or b"") if is_step(record) else None
         if step is not None and step.step in ("forget", "lift"):
             return FORGOTTEN if step.step == "forget" else LIFTED, {"account": step.account}
@@ -355,7 +356,7 @@ OUTCOME_FIELDS: Final = (
 def _read_touch(record: Record, _: int) -> tuple[str, Row]:
     try:
         one = decode_touch(record.value or b"")
-    except (ValueError, RecursionError) as error:  # msgspec's errors too
+    except ValueError as error:  # msgspec's errors too
         raise _Unreadable(str(error)[:300]) from error
     row: Row = {"account": one.account}
     match one:

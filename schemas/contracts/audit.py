@@ -8,6 +8,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from resegment.schemas.contracts.reasons import Instant
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outgoing import Sent
 from resegment.schemas.times import format_instant
 
@@ -88,7 +89,7 @@ def encode_entry(entry: AuditEntry) -> bytes:
 
 def decode_entry(value: bytes, at: int) -> AuditEntry:
     """Return the entry of a record whose time is `at` (ms). Raises ValueError, which msgspec's errors are."""
-    event = _decoder.decode(value)
+    event = decode_value(_decoder, value)
     if event.type != AUDIT_TYPE:
         raise ValueError(f"the type is {event.type!r}, not {AUDIT_TYPE}")
     return msgspec.convert({**event.data, "id": event.id, "at": at}, AuditEntry)

@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
+
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -28,7 +30,7 @@ def encode_mark(mark: Mark) -> bytes:
 
 def decode_mark(value: bytes) -> Mark:
     """Decode a mark. Raises msgspec.DecodeError."""
-    return _mark_decoder.decode(value)
+    return decode_value(_mark_decoder, value)
 
 
 class Changeover(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
+
 Role = Literal["segments", "list"]
 Kind = Literal["switch", "shadow"]
 Route = Literal["none", "new-only", "all"] | tuple[str, ...]
@@ -152,7 +154,4 @@ def encode_definition_record(record: DefinitionRecord) -> bytes:
 
 def decode_definition_record(value: bytes) -> DefinitionRecord:
     """Decode a record of `definitions`. Raises msgspec.DecodeError."""
-    try:
-        return _decoder.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+    return decode_value(_decoder, value)

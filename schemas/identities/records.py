@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
+
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     pass
@@ -85,7 +87,4 @@ def encode_identity_record(record: IdentityRecord) -> bytes:
 
 def decode_identity_record(value: bytes) -> IdentityRecord:
     """Decode a record of `identities`. Raises msgspec.DecodeError."""
-    try:
-        return _decoder.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+    return decode_value(_decoder, value)

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.decoding import decode_value
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """The facts of one step take at most so many bytes once they are unpacked."""
@@ -62,10 +63,7 @@ def encode_step(step: Step) -> bytes:
 
 def decode_step(value: bytes) -> Step:
     """Decode a step. Raises msgspec.DecodeError."""
-    try:
-        return _step_decoder.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+    return decode_value(_step_decoder, value)
 
 
 def pack_facts(facts: Iterable[Fact]) -> str:
@@ -85,8 +83,6 @@ def unpack_facts(text: str) -> Sequence[Fact]:
     if not unpacker.eof:
         raise msgspec.DecodeError(f"the facts of a step take more than {MOST_BYTES:,} bytes")
     try:
-        return _fact_list.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(
-            f"the facts of a step cannot be read: {type(error).__name__}: {error}"
-        ) from error
+        return decode_value(_fact_list, value)
+    except msgspec.DecodeError as error:
+        raise msgspec.DecodeError(f"the facts of a step cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.messages import identify_record
 from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
@@ -54,7 +55,7 @@ def encode_ledger(items: Sequence[LedgerItem]) -> bytes:
 
 def decode_ledger(value: bytes) -> list[LedgerItem]:
     """Return the items of a ledger. Raises msgspec.DecodeError."""
-    return _decoder.decode(value)
+    return decode_value(_decoder, value)
 
 
 def join_ledgers(parts: Iterable[bytes]) -> bytes:

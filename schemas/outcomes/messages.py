@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.outcomes.touch import Arm, Touch, TouchesForgotten, TouchKey, TouchRecord, TouchVoid
 from resegment.schemas.times import format_instant, parse_instant
 
@@ -126,7 +127,7 @@ _SAYS: Final[dict[type, Said]] = {
 
 def decode_touch(value: bytes) -> TouchRecord:
     """Decode a record of `touches`. Raises ValueError, which msgspec's errors are, for anything else."""
-    data = _decoder.decode(value).data
+    data = decode_value(_decoder, value).data
     at = parse_instant(data.at)
     if data.says == "void" and data.change:
         return TouchVoid(account=data.account, at=at, change=data.change)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from resegment.agents.deciding.versions import Verdict
 from resegment.errors import UserError
 from resegment.schemas.definitions.records import (
@@ -94,7 +96,7 @@ class Definitions:
         self.taken += 1
         try:
             record = decode_definition_record(value or b"")
-        except (ValueError, RecursionError):
+        except msgspec.DecodeError:
             self.unreadable += 1
             return
         match record:

@@ -188,7 +188,7 @@ def _decode(records: Sequence[Record]) -> Iterator[tuple[int, Fact]]:
             continue
         try:
             yield record.timestamp, decode_fact(record.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # a step of a merge, or no fact
+        except msgspec.DecodeError:  # a step of a merge, or no fact
             continue
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import orjson
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.partitioning import partition_of
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import (
@@ -27,6 +28,7 @@ from resegment.streams.forgetting.pending import PendingForget
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+_packed: Final = msgspec.msgpack.Decoder()
 _STAGES: Final[tuple[Stage, ...]] = ("segmenter", "router", "shadow")
 
 
@@ -159,8 +161,8 @@ def _mentions(value: bytes | None, pending: PendingForget) -> bool:
 
 def _unpack(value: bytes) -> Any:
     try:
-        return msgspec.msgpack.decode(value)
-    except (ValueError, RecursionError):
+        return decode_value(_packed, value)
+    except msgspec.DecodeError:
         return value.decode("utf-8", "replace")
 
 

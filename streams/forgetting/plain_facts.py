@@ -42,5 +42,5 @@ def _facts_in(records: Iterable[Record]) -> Iterable[Fact]:
                 yield decode_fact(record.value)
             elif is_step(record):
                 yield from unpack_facts(decode_step(record.value).facts)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except msgspec.DecodeError:
             continue  # workers set it aside

@@ -12,6 +12,7 @@ import msgspec
 from resegment.agents.batch import Message, Publisher, Record
 from resegment.agents.dead_letters import has_place, name_of_waiting, to_retry
 from resegment.identity.merges import Identities
+from resegment.schemas.logs.decoding import decode_value
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.opener import PLAIN, RecordOpener
@@ -151,8 +152,8 @@ def _read_envelope(record: Record) -> tuple[str, str]:
     if "ce_type" in headers:
         return headers.get("ce_source", ""), headers["ce_type"]
     try:
-        found = _envelope.decode(record.value or b"")
-    except (ValueError, RecursionError):
+        found = decode_value(_envelope, record.value)
+    except msgspec.DecodeError:
         return "", ""
     return found.source, found.type
 

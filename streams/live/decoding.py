@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.state import KIND_NUMBERS, AccountState
 from resegment.schemas.times import parse_instant
@@ -99,7 +100,7 @@ _commands: Final = msgspec.json.Decoder(_CommandEvent)
 def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
     """Return the change of a record; None where it is none that this release knows."""
     try:
-        event = _changes.decode(value or b"")
+        event = decode_value(_changes, value)
         data = event.data
         told = {"cause": data.cause, "reason": data.reason, "moved": data.moved, "to": data.to}
         if data.forgotten:
@@ -119,7 +120,7 @@ def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
             _read_version(data.cause),
             data.to is None and data.cause.get("forgotten") == "account",
         )
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
@@ -131,7 +132,7 @@ def _read_version(cause: dict[str, Any]) -> int | None:
 def decode_command(place: tuple[int, int], value: bytes | None, sent: int | None = None) -> Command | None:
     """Return the command of a record, `sent` (ms) by its timestamp; None where it is none that this release knows."""
     try:
-        event = _commands.decode(value or b"")
+        event = decode_value(_commands, value)
         data = event.data
         return Command(
             place,
@@ -145,7 +146,7 @@ def decode_command(place: tuple[int, int], value: bytes | None, sent: int | None
             data.reason or ("(forgotten)" if data.forgotten else ""),
             sent if sent is not None and sent > 0 else None,
         )
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

@@ -61,7 +61,7 @@ def _read_commands(path: str, ledgers: Ledgers) -> None:
     for one in read_events(path, "jsonl"):
         try:
             items = read_published(one.value)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise WrongFile(
                 path,
                 f"the line is no message of Resegment: {error}",

@@ -97,7 +97,7 @@ async def read_touches(
                     ends = upto is not None and record.offset >= upto
                     if ends or record.value is None or not is_readable(record):
                         continue
-                    with suppress(ValueError, RecursionError):  # not the router's
+                    with suppress(ValueError):  # not the router's
                         item = decode_touch(record.value)
                         if record.key == item.account.encode():
                             yield item.account, item

@@ -34,7 +34,7 @@ class LogSealer:
                         steps[place] = step, unpack_facts(step.facts)
                 elif one.key is not None:
                     facts[place] = decode_fact(one.value)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except msgspec.DecodeError:
                 continue  # workers set it aside, in the copy as in the old log
         if not facts and not steps:
             return messages

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+import msgspec
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -134,7 +135,7 @@ class FieldsWriter:
         for record in records:
             try:
                 account, values = read(record.value or b"")
-            except (ValueError, RecursionError):
+            except msgspec.DecodeError:
                 continue  # no change: webhooks and sinks put it into the dead letters
             if values:
                 if not self._pending:

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.privacy.opening import FactKeys, open_known
 from resegment.schemas.state import AccountState
 from resegment.state.sinks.people import PeopleStore, Person
@@ -26,7 +26,6 @@ POLL_MS: Final = 500
 MARK: Final = b'"people"'
 """What every record about a person has in it: others are passed over unread."""
 TEXTS: Final = ("email", "first_name", "last_name", "title", "role", "phone", "linkedin")
-_decoder: Final = msgspec.json.Decoder(Fact)
 
 
 class States(Protocol):
@@ -96,8 +95,8 @@ def _read_people(value: bytes) -> Fact | None:
     if MARK not in value:
         return None
     try:
-        fact = _decoder.decode(value)
-    except (ValueError, RecursionError):
+        fact = decode_fact(value)
+    except msgspec.DecodeError:
         return None  # a tick, or what workers refuse
     return fact if fact.kind == "people" else None
 

@@ -78,7 +78,7 @@ async def _conceal_facts(ring: Keyring, records: Sequence[Record]) -> Sequence[R
 def _read(record: Record) -> Fact | None:
     try:
         fact = decode_fact(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except msgspec.DecodeError:
         return None
     return fact if fact.kind == "outcome" else None
 

@@ -1,0 +1,28 @@
+"""Decode a record of a topic, or what a store keeps: whatever it is not is the same error."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Decoder(Protocol[T_co]):
+    """A decoder of msgspec."""
+
+    def decode(self, value: bytes, /) -> T_co:
+        """Return what bytes say."""
+        ...
+
+
+def decode_value(decoder: Decoder[T_co], value: bytes | None) -> T_co:
+    """Return what a record says; one without a value is empty.
+
+    Raises msgspec.DecodeError, also for text that is not UTF-8 and for what is nested too deep.
+    """
+    try:
+        return decoder.decode(value or b"")
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
