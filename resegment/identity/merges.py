@@ -64,14 +64,17 @@ class Identities:
         """The accounts that are forgotten now, each with the number of the operation."""
         self.lifted: dict[str, int] = {}
         """Until when (ms) what was known of accounts stays forgotten that were forgotten once."""
+        self._lifted_by_hosts: dict[str, int] = {}
+        self._written = 0
         self.pending: set[str] = set()
         """The ids under which forgets that were recorded are pending."""
         self.forgotten_persons: dict[str, dict[str, int]] = {}
         """The ids of forgotten persons by account, each with the number of the operation."""
 
-    def take(self, value: bytes | None) -> None:
-        """Take the next record. One that is not understood has a number and no meaning."""
+    def take(self, value: bytes | None, written: int = 0) -> None:
+        """Take the next record, of a time (ms) of its host. One that is not understood has a number and no meaning."""
         self.taken += 1
+        self._written = written
         try:
             record = decode_identity_record(value or b"")
         except msgspec.DecodeError:
@@ -108,6 +111,10 @@ class Identities:
     def absent(self) -> dict[str, int]:
         """Return the accounts of which nothing counts that was known up to an instant (ms)."""
         return {**self.lifted, **dict.fromkeys(self.forgotten, NEVER)}
+
+    def absent_by_hosts(self) -> dict[str, int]:
+        """Return the same accounts, each with the time (ms) up to which what a host wrote about it counts for nothing."""
+        return {**self._lifted_by_hosts, **dict.fromkeys(self.forgotten, NEVER)}
 
     @property
     def open(self) -> Operation | None:
@@ -211,6 +218,7 @@ class Identities:
             for one in path:
                 self.forgotten.pop(one, None)
                 self.lifted[one] = record.at
+                self._lifted_by_hosts[one] = self._written
         about = record.at, record.author, path, persons
         self.operations[number] = Operation(number, "lift", account, account, *about)
 

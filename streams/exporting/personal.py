@@ -20,11 +20,12 @@ from resegment.schemas.privacy.facts import subject_of
 from resegment.schemas.privacy.fields import normalize_person, person_of
 from resegment.schemas.privacy.messages import take_apart
 from resegment.schemas.privacy.opening import open_all
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import NEVER, format_instant
 from resegment.state.keys.keyring import Keyring
 from resegment.state.redis.reader import PrefixReader
 from resegment.state.sinks.people import PeopleStore
 from resegment.streams.exporting.calling import is_full_name, spell_address
+from resegment.streams.exporting.lifts import Counted, find_lifts
 from resegment.streams.exporting.parts import NOTHING, OwnParts, prune
 from resegment.streams.exporting.person import Person
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
@@ -44,7 +45,8 @@ DEEPEST: Final = 100
 class ExportedPrefix:
     """The prefix that is looked through. `keyring` is None where personal fields are not sealed.
 
-    `absent` has the accounts that are or were forgotten, each with the instant (ms) up to which nothing of it counts.
+    `absent` has the accounts that are or were forgotten, each with the time (ms) of the host that lifted that, `NEVER` where
+    nobody did.
     """
 
     bootstrap: str
@@ -56,9 +58,9 @@ class ExportedPrefix:
     opener: RecordOpener
     absent: Mapping[str, int] = field(default_factory=dict)
 
-    def is_absent(self, account: str, known: int) -> bool:
-        """Return whether nothing counts that was known of an account at an instant (ms)."""
-        return known <= self.absent.get(account, -1)
+    def is_absent(self, account: str, written: int) -> bool:
+        """Return whether nothing counts that a host wrote about an account at a time (ms)."""
+        return written <= self.absent.get(account, -1)
 
     def without_forgotten(self, account: str, value: Any) -> Any:
         """Return a value without what calls persons of the account who are forgotten."""
@@ -102,18 +104,21 @@ async def export_personal(prefix: ExportedPrefix, wanted: Wanted, now: int) -> F
     if prefix.keyring is not None:
         await prefix.keyring.refresh_forgotten()
     person, parts = wanted.person, wanted.parts
+    counted = await _find_counted(prefix, wanted)
     if person is not None:
         unsettled = True
         while unsettled:  # what is linked now may be linked further by a fact that was read before
-            async for fact in read_facts(prefix, wanted):
+            async for fact in read_facts(prefix, wanted, counted):
                 person.learn(fact.account, called_in(fact))
             unsettled = person.settle()
     found = {
         "facts": [
-            told async for one in read_facts(prefix, wanted) if (told := _tell(one, wanted)) is not None
+            told
+            async for one in read_facts(prefix, wanted, counted)
+            if (told := _tell(one, wanted)) is not None
         ],
-        "changes": await _messages(prefix, prefix.topics.segment_changes, wanted),
-        "commands": await _messages(prefix, prefix.topics.workflow_commands, wanted),
+        "changes": await _messages(prefix, prefix.topics.segment_changes, wanted, counted),
+        "commands": await _messages(prefix, prefix.topics.workflow_commands, wanted, counted),
         "state": [one async for one in _states(prefix, wanted)],
         "dead_letters": await _letters(prefix, prefix.topics.dead_letters, wanted),
         "waiting": await _letters(prefix, prefix.topics.unresolved, wanted),
@@ -169,13 +174,27 @@ async def _records(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> Any:
             raise
 
 
-async def read_facts(prefix: ExportedPrefix, wanted: Wanted) -> AsyncIterator[Fact]:
-    """Yield the facts of the accounts as they can be opened: those of forgotten accounts and persons are absent."""
+async def _find_counted(prefix: ExportedPrefix, wanted: Wanted) -> Counted:
+    lifted = frozenset(one for one, at in prefix.absent.items() if at != NEVER and wanted.has_account(one))
+    if not lifted:
+        return Counted(prefix.absent)
+    signals = _records(prefix, prefix.topics.signals, Wanted(lifted))
+    return Counted(prefix.absent, await find_lifts(signals, lifted))
+
+
+async def read_facts(
+    prefix: ExportedPrefix, wanted: Wanted, counted: Counted | None = None
+) -> AsyncIterator[Fact]:
+    """Yield the facts of the accounts as they can be opened: those of forgotten accounts and persons are absent.
+
+    Without `counted`, nothing counts of an account that was ever forgotten.
+    """
+    counted = counted or Counted(prefix.absent)
     async for records in _records(prefix, prefix.topics.signals, wanted):
         facts = [
             one
-            for known, one in _decode(records)
-            if wanted.has_account(one.account) and not prefix.is_absent(one.account, known)
+            for offset, one in _decode(records)
+            if wanted.has_account(one.account) and counted.has_fact(one.account, offset)
         ]
         ring = prefix.keyring
         for one in facts if ring is None else open_all(await ring.opener(facts), facts):
@@ -187,12 +206,12 @@ def _decode(records: Sequence[Record]) -> Iterator[tuple[int, Fact]]:
         if record.key is None or record.value is None:
             continue
         try:
-            yield record.timestamp, decode_fact(record.value)
+            yield record.offset, decode_fact(record.value)
         except msgspec.DecodeError:  # a step of a merge, or no fact
             continue
 
 
-async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> list[Found]:
+async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted, counted: Counted) -> list[Found]:
     found = []
     async for records in _records(prefix, topic, wanted):
         mine = [
@@ -200,7 +219,7 @@ async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted) -> lis
             for one in records
             if one.key
             and wanted.has_account(account := one.key.decode("utf-8", "replace"))
-            and not prefix.is_absent(account, one.timestamp)
+            and counted.has_message(account, one.value)
         ]
         opened = await prefix.opener.open([one for _, one in mine])
         for (account, _), record in zip(mine, opened, strict=True):

@@ -39,7 +39,7 @@ async def take_all(reader: LogReader) -> Identities:
     identities = Identities()
     async for records in reader.to_end():
         for record in records:
-            identities.take(record.value)
+            identities.take(record.value, record.timestamp)
     return identities
 
 

@@ -24,6 +24,7 @@ from resegment.state.keys.keyring import make_keys
 from resegment.state.keys.opening import open_key_store, read_operator_key
 from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.archiving.archiver import ArchivedPrefix, Archiver
+from resegment.streams.exporting.personal import ExportedPrefix, Wanted, export_personal
 from resegment.streams.forgetting.places import AccountPlaces
 from resegment.streams.forgetting.purging import PurgeFailed, purge_triggers
 from resegment.streams.forgetting.requests import (
@@ -34,11 +35,13 @@ from resegment.streams.forgetting.requests import (
 )
 from resegment.streams.forgetting.spellings import find_spellings
 from resegment.streams.forgetting.surveying import survey
+from resegment.streams.identities.log import read_identities
 from resegment.streams.identities.requests import Connection, request
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.recovery.replay import LogSource
 from resegment.streams.recovery.verify import hold_ledgers, verify_ledgers
 from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.sealing.opener import PLAIN
 from resegment.streams.tables.writer import TabledPrefix, TablesWriter
 from resegment.streams.worker.worker import Worker
 from resegment.tables.duck import Duck
@@ -73,6 +76,14 @@ async def forget(prefix: Prefix, account: str) -> str:
     )
     assert await prefix.worker.drain(120.0)
     return asked.outcome
+
+
+async def export(prefix: Prefix, account: str) -> dict[str, Any]:
+    known = await read_identities(prefix.stack.bootstrap, prefix.topics)
+    people = PeopleStore(prefix.client, prefix.topics.prefix)
+    place = prefix.stack.bootstrap, prefix.topics, {}, prefix.reader, people
+    exported = ExportedPrefix(*place, None, PLAIN, known.absent_by_hosts())
+    return await export_personal(exported, Wanted(frozenset({account})), now())
 
 
 async def differences(prefix: Prefix) -> list[Any]:
@@ -142,6 +153,10 @@ async def test_a_forgotten_account_is_nowhere_and_stays_away_until_that_is_lifte
         assert (len(state.entries), state.membership.segment) == (1, "hiring")
         assert (await prefix.commands())["enroll", "mails"] == 2
         assert await differences(prefix) == []
+        exported = await export(prefix, "acme.com")
+        assert [one["kind"] for one in exported["facts"]] == ["hiring"]
+        assert [one["data"]["to"] for one in exported["changes"]] == ["hiring"]
+        assert [one["data"]["action"] for one in exported["commands"]] == ["enroll"]
 
 
 async def test_events_that_intake_has_read_are_deleted_from_their_topics_and_others_are_decided(

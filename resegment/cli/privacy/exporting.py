@@ -91,7 +91,7 @@ async def _gather(session: Session, account: str | None, person: Sequence[str]) 
         PeopleStore(session.client, session.prefix),
         await session.keys.ring(),
         session.keys.record_opener(),
-        identities.absent(),
+        identities.absent_by_hosts(),
     )
     names = () if account is None else (account, *identities.aliases_of(account))
     wanted = Wanted(frozenset(names), Person(person, account, identities.account_of) if person else None)

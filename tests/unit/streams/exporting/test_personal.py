@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from resegment.agents.batch import RecordedMessage
+from resegment.agents.deciding.merging import STEP
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.identities.steps import Step, encode_step
+from resegment.schemas.times import NEVER
 from resegment.state.keys.keyring import Keyring
 from resegment.streams.exporting.person import Person
 from resegment.streams.exporting.personal import ExportedPrefix, Wanted, export_personal
@@ -184,11 +187,61 @@ def test_plain_facts_and_changes_of_a_forgotten_person_do_not_come_back(
     assert evidence == ([[{"person": "Bob Ray"}]] if person is None else [])
 
 
-def test_plain_facts_of_a_forgotten_account_do_not_come_back_after_it_is_lifted(
+def step(offset: int, name: Any, account: str = "acme.com", changes: int = 0) -> RecordedMessage:
+    value = encode_step(Step(step=name, op=offset, account=account, sequence=changes))
+    return RecordedMessage(offset, 5, None, value, [(STEP, b"")])
+
+
+def numbered(number: int, **data: Any) -> bytes:
+    return change(sequence_number=number, **data)
+
+
+def test_what_counts_after_an_undone_forget_is_told_by_its_place_and_not_by_its_time(
     logs: dict[str, list[RecordedMessage]],
 ) -> None:
-    logs[TOPICS.signals.name] = records(fact(str(one), person="Ann Lee") for one in range(3))
-    logs[TOPICS.segment_changes.name] = [RecordedMessage(0, 900, b"acme.com", change(), [])]
-    found = asyncio.run(export(Wanted(frozenset({"acme.com"})), acme_com=1001))
-    assert [one["record"] for one in found["facts"]] == ["2"]
-    assert found["changes"] == []
+    early, gone, late, other = (fact(str(one), person="Ann Lee") for one in range(4))
+    signals = [
+        RecordedMessage(0, 9_000, b"acme.com", encode_fact(early), []),
+        step(1, "forget"),
+        RecordedMessage(2, 9_000, b"acme.com", encode_fact(gone), []),
+        step(3, "lift", changes=4),
+        RecordedMessage(4, 10, b"acme.com", encode_fact(late), []),  # an old fact, on the clock of the facts
+        step(5, "lift", "globex.com", changes=9),
+        RecordedMessage(6, 10, b"acme.com", encode_fact(other), []),
+    ]
+    logs[TOPICS.signals.name] = signals
+    logs[TOPICS.segment_changes.name] = [
+        RecordedMessage(0, 99_000, b"acme.com", numbered(4), []),  # a host wrote it, on a clock of its own
+        RecordedMessage(1, 1, b"acme.com", numbered(5), []),
+        RecordedMessage(2, 99_000, b"acme.com", change(), []),
+        RecordedMessage(3, 99_000, b"acme.com", b'{"data":{"sequence_number":"\xff"}}', []),
+    ]
+    commands = [change(cause={"sequence_number": one}) for one in (3, 6)]
+    logs[TOPICS.workflow_commands.name] = [
+        RecordedMessage(place, 99_000, b"acme.com", one, []) for place, one in enumerate(commands)
+    ]
+    place = [("dl_topic", b"t"), ("dl_partition", b"0"), ("dl_offset", b"1"), ("dl_reason", b"r")]
+    letter = json.dumps({"subject": "acme.com", "data": {}}).encode()
+    logs[TOPICS.dead_letters.name] = [
+        RecordedMessage(0, 1_001, b"acme.com", letter, place),
+        RecordedMessage(1, 1_002, b"acme.com", letter, place),
+    ]
+    found = asyncio.run(export(Wanted(frozenset({"acme.com"})), acme_com=1_001))
+    assert [one["record"] for one in found["facts"]] == ["2", "3"]
+    assert [one["data"]["sequence_number"] for one in found["changes"]] == [5]
+    assert [one["data"]["cause"] for one in found["commands"]] == [{"sequence_number": 6}]
+    assert len(found["dead_letters"]) == 1
+
+
+@pytest.mark.parametrize("after", [[], ["forget", "lift", "forget"]])
+def test_nothing_of_an_account_is_told_whose_forget_is_not_lifted_yet(
+    logs: dict[str, list[RecordedMessage]], after: list[str]
+) -> None:
+    logs[TOPICS.signals.name] = [
+        *(step(place, one) for place, one in enumerate(after)),
+        RecordedMessage(9, 9_000, b"acme.com", encode_fact(fact("1", person="Ann Lee")), []),
+    ]
+    logs[TOPICS.segment_changes.name] = [RecordedMessage(0, 9_000, b"acme.com", numbered(5), [])]
+    for until in (1, NEVER):
+        found = asyncio.run(export(Wanted(frozenset({"acme.com"})), acme_com=until))
+        assert (found["facts"], found["changes"]) == ([], [])
