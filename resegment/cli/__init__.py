@@ -204,9 +204,9 @@ def _use_identity() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from resegment import __version__
+        from resegment import tell_release
 
-        typer.echo(f"resegment {__version__}")
+        typer.echo(f"resegment {tell_release()}")
         raise typer.Exit
 
 

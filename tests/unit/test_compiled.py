@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from resegment import __version__, tell_release
+
 ROOT = Path(__file__).parents[2]
 MODULES = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["resegment"]["compiled"]
 COMPILED = os.environ.get("RESEGMENT_EXPECT_COMPILED") == "1"
@@ -31,3 +33,7 @@ def test_no_class_of_a_listed_module_has_keywords_which_mypyc_would_drop(path: s
         if isinstance(node, ast.ClassDef)
     ]
     assert [one.name for one in classes if any(word.arg != "metaclass" for word in one.keywords)] == []
+
+
+def test_the_release_says_whether_the_core_is_compiled() -> None:
+    assert tell_release() == f"{__version__} ({'compiled core' if COMPILED else 'pure Python'})"

@@ -14,7 +14,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
-from resegment import __version__
+from resegment import tell_release
 from resegment.console.dates import reading_in
 from resegment.errors import UserError
 from resegment.http.access.users import User
@@ -208,7 +208,7 @@ class Viewing:
                 navigation=NAVIGATION,
                 zone=self.zone,
                 zones=COMMON_ZONES,
-                release=__version__,
+                release=tell_release(),
                 unknown=unknown,
                 **context,
             )

@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from resegment import __version__
+from resegment import tell_release
 from resegment.cli import build
 from resegment.errors import ResegmentError
 
@@ -24,8 +24,8 @@ def commands() -> list[str]:
     ]
 
 
-def test_the_version_is_printed() -> None:
-    assert run("--version") == (0, f"resegment {__version__}\n", "")
+def test_the_version_is_printed_and_what_the_core_is() -> None:
+    assert run("--version") == (0, f"resegment {tell_release()}\n", "")
 
 
 def test_every_command_shows_an_example_in_its_help() -> None:
