@@ -122,15 +122,21 @@ class Queued(msgspec.Struct, frozen=True):
 
 
 class LineLook(msgspec.Struct, frozen=True):
-    """The line of a team at one moment: the place of each key in it, from 0 on.
+    """The line of a team at one moment: the place of each key in it, or of some keys, from 0 on.
 
     `granted` is how many accounts the team was granted that day. `settles_at` (ms) is when the line has settled, None if
-    nobody has joined it since it did.
+    nobody has joined it since it did. `whole` is how many keys the line has, where `places` has only some of them.
     """
 
     places: dict[str, int]
     granted: int = 0
     settles_at: int | None = None
+    whole: int | None = None
+
+    @property
+    def length(self) -> int:
+        """How many keys the line has."""
+        return len(self.places) if self.whole is None else self.whole
 
 
 OwnerRequest = Join | Assign | Release

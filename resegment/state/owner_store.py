@@ -76,8 +76,8 @@ class OwnerStore(Protocol):
         """Return the keys that wait for a team, the first of the line first."""
         ...
 
-    async def look_at_line(self, team: str, day: str) -> LineLook:
-        """Return the line of a team on a day (YYYY-MM-DD)."""
+    async def look_at_line(self, team: str, day: str, keys: Sequence[str] | None = None) -> LineLook:
+        """Return the line of a team on a day (YYYY-MM-DD), with the places of some keys, of all if none are given."""
         ...
 
     async def look(self) -> OwnerLoads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -27,6 +27,9 @@ from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+ASKED_EACH: Final = 100
+"""Up to how many accounts are each asked for their place in a line; for more, the line is read as a whole."""
 
 
 async def read_sent(
@@ -109,14 +112,16 @@ async def find_turns(
             lines.setdefault(route.team, []).append(state)
     for name, waiting in lines.items():
         team = teams.get(name, Team())
-        line = await store.look_at_line(name, day_of(now, team.timezone))
+        keys = [one.assignment for one in waiting if one.assignment is not None]
+        some = keys if len(keys) <= ASKED_EACH else None  # of many, it is cheaper to read the line once
+        line = await store.look_at_line(name, day_of(now, team.timezone), some)
         for state in waiting:
             turn = find_turn(name, team, line, state.assignment, now)
             if turn is not None:
                 found[state.assignment or ""] = turn
                 state.why = turn.tell()
             elif (place := line.places.get(state.assignment or "")) is not None:
-                state.why = place_again(state.why, place, len(line.places))
+                state.why = place_again(state.why, place, line.length)
     return found
 
 

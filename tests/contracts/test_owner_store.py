@@ -274,6 +274,18 @@ async def test_a_look_at_a_line_has_places_grants_of_the_day_and_when_it_has_set
     assert await store.look_at_line("others", TODAY) == LineLook({})
 
 
+async def test_a_look_at_a_line_may_be_for_some_keys_and_reads_no_others(store: OwnerStore) -> None:
+    await settle_all(store, *(join(key, 1, value, settle=60_000) for value, key in enumerate("abcd")), at=5)
+    wanted = ["c", "a", "not in it"]
+    look = await store.look_at_line("sales", TODAY, wanted)
+    assert look == LineLook({"c": 2, "a": 0}, 0, 60_005, 4)
+    assert look.length == (await store.look_at_line("sales", TODAY)).length == 4
+    await settle(store, join("d", 1, 3, settle=60_000), 60_005)
+    assert await store.look_at_line("sales", TODAY, wanted) == LineLook({"c": 1}, 1, None, 3)
+    assert await store.look_at_line("others", TODAY, wanted) == LineLook({}, 0, None, 0)
+    assert await store.look_at_line("sales", TODAY, []) == LineLook({}, 1, None, 3)
+
+
 async def test_each_newcomer_extends_the_window_up_to_ten_minutes(store: OwnerStore) -> None:
     for number in range(12):
         left = min(60_000, 600_000 - number * 50_000)
@@ -652,7 +664,12 @@ async def test_both_stores_answer_alike_however_asks_are_bundled(redis_url: str,
         assert await stored.look() == await twin.look()
         for team in ("one", "two"):
             assert await stored.line(team) == await twin.line(team)
-            assert await stored.look_at_line(team, TODAY) == await twin.look_at_line(team, TODAY)
+            whole = await stored.look_at_line(team, TODAY)
+            assert whole == await twin.look_at_line(team, TODAY)
+            some = [one.key for one in asks][::3]
+            look = await stored.look_at_line(team, TODAY, some)
+            assert look == await twin.look_at_line(team, TODAY, some)
+            assert look.places == {key: whole.places[key] for key in some if key in whole.places}
         shifts = [
             Shift(team, (Candidate("ann", capacity=1), Candidate("dan")), 5, "2026-03-03")
             for team in ("one", "two")

@@ -52,7 +52,7 @@ def find_turn(name: str, team: Team, line: LineLook, key: str | None, now: int) 
     ahead = line.places.get(key or "")
     if ahead is None or team.per_day is None:
         return None
-    of, room = len(line.places), max(0, team.per_day - line.granted)
+    of, room = line.length, max(0, team.per_day - line.granted)
     if ahead < room:
         settles_at = line.settles_at
         return Turn(name, ahead, of, team.per_day, 0, settles_at if settles_at and settles_at > now else None)

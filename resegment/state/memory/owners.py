@@ -141,10 +141,12 @@ class OwnerStore:
         places = self.owners.lines[team]
         return sorted(places, key=lambda key: places[key])
 
-    async def look_at_line(self, team: str, day: str) -> LineLook:
+    async def look_at_line(self, team: str, day: str, keys: Sequence[str] | None = None) -> LineLook:
         owners, window = self.owners, self.owners.windows.get(team)
-        places = {key: place for place, key in enumerate(await self.line(team))}
-        return LineLook(places, owners.granted[team][day], None if window is None else window.end)
+        line = await self.line(team)
+        places = {key: place for place, key in enumerate(line) if keys is None or key in keys}
+        settles_at = None if window is None else window.end
+        return LineLook(places, owners.granted[team][day], settles_at, None if keys is None else len(line))
 
     async def look(self) -> OwnerLoads:
         owners = self.owners

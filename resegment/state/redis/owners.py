@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -37,6 +38,8 @@ from resegment.state.weighted_round_robin import FORGOTTEN
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+WAITS: Final = "w"
+"""The kind of a key that waits, as the script writes it."""
 BATCH: Final = 500
 """Requests that one run of the script settles. The server does nothing else meanwhile."""
 
@@ -77,15 +80,41 @@ class OwnerStore:
             names: Any = await self._client.zrange(self.keys.line(team), 0, -1)
         return [name.decode().rpartition("\0")[2] for name in names]
 
-    async def look_at_line(self, team: str, day: str) -> LineLook:
+    async def look_at_line(self, team: str, day: str, keys: Sequence[str] | None = None) -> LineLook:
+        line = self.keys.line(team)
+        names = None if keys is None else await self._names_in_line(team, keys)
         pipe = self._client.pipeline(transaction=False)
-        pipe.zrange(self.keys.line(team), 0, -1)
         pipe.hget(self.keys.granted, f"{day} {team}")
         pipe.hget(self.keys.windows, team)
+        if names is None:
+            pipe.zrange(line, 0, -1)
+        else:
+            pipe.zcard(line)
+            for name in names.values():
+                pipe.zrank(line, name)
         with answering("read a line"):
-            names, granted, window = await pipe.execute()
-        places = {name.decode().rpartition("\0")[2]: place for place, name in enumerate(names)}
-        return LineLook(places, int(granted or 0), _read_window(window))
+            granted, window, found, *ranks = await pipe.execute()
+        look = partial(LineLook, granted=int(granted or 0), settles_at=_read_window(window))
+        if names is None:
+            return look({name.decode().rpartition("\0")[2]: place for place, name in enumerate(found)})
+        ranked = zip(names, ranks, strict=True)
+        return look({key: int(place) for key, place in ranked if place is not None}, whole=int(found))
+
+    async def _names_in_line(self, team: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the names that keys have in the line of a team; those that are in none are left out."""
+        if not keys:
+            return {}
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hmget(self.keys.held, list(keys))
+        with answering("read a line"):
+            (held,) = await pipe.execute()
+        found: dict[str, str] = {}
+        for key, packed in zip(keys, held, strict=True):
+            if packed is not None:
+                kind, its_team, _, _, name, *_ = msgspec.msgpack.decode(packed)
+                if kind == WAITS and its_team == team and name:
+                    found[key] = name
+        return found
 
     async def _run(self, now: int | None, packed: bytes) -> bytes:
         keys = self.keys

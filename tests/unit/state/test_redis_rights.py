@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -33,6 +34,14 @@ def test_a_worker_may_run_each_command_of_a_script(script: Path) -> None:
     assert commands <= rights("resegment-worker")
 
 
+ANSWERS = {
+    "zrange": [],
+    "zrank": 4,
+    "zcard": 7,
+    "hmget": [msgspec.msgpack.encode(("w", "sales", "", False, "acme.com\0k", False))],
+}
+
+
 class Asked:
     """A Redis that notes which commands it gets."""
 
@@ -46,16 +55,19 @@ class Asked:
     def __getattr__(self, name: str) -> Any:
         def note(*_: Any) -> None:
             self.commands.append(name)
-            self.answers.append([] if name.startswith("z") else None)
+            self.answers.append(ANSWERS.get(name))
 
         return note
 
     async def execute(self) -> list[Any]:
-        return self.answers
+        answers, self.answers = self.answers, []
+        return answers
 
 
-async def test_somebody_who_only_looks_may_see_the_line_of_a_team() -> None:
+@pytest.mark.parametrize("keys", [None, ["k"]])
+async def test_somebody_who_only_looks_may_see_the_line_of_a_team(keys: list[str] | None) -> None:
     asked = Asked()
-    await OwnerStore(cast("Redis", asked), "resegment").look_at_line("sales", "2026-03-01")
-    assert asked.commands
+    look = await OwnerStore(cast("Redis", asked), "resegment").look_at_line("sales", "2026-03-01", keys)
+    assert ("zrange" in asked.commands) == (keys is None)
+    assert (look.places, look.length) == (({}, 0) if keys is None else ({"k": 4}, 7))
     assert set(asked.commands) <= rights("resegment-look")
