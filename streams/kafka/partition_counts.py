@@ -10,7 +10,7 @@ from typing import Any, Final
 from prometheus_client import Gauge
 
 from resegment.errors import TransientError
-from resegment.streams.kafka.admin import count_partitions
+from resegment.streams.kafka.admin import TopicLooks
 from resegment.streams.kafka.topics import Topics
 
 COUNTED_EVERY: Final = 10.0
@@ -31,7 +31,7 @@ class PartitionCounts:
         wanted: Callable[[], Awaitable[int | None]],
         surplus: Gauge,
     ) -> None:
-        self._bootstrap, self._security, self._surplus = bootstrap, security, surplus
+        self._looks, self._surplus = TopicLooks(bootstrap, security), surplus
         self._topics = [one for one in topics if one.fixed]
         self._wanted = wanted
 
@@ -40,17 +40,20 @@ class PartitionCounts:
         wanted = await self._wanted()
         if wanted is None:
             return
-        found = await asyncio.to_thread(count_partitions, self._bootstrap, self._topics, **self._security)
+        found = await asyncio.to_thread(self._looks.count, self._topics)
         self._surplus.clear()
         for name, number in found.items():
             self._surplus.labels(name).set(number - wanted)
 
     async def run(self) -> None:
         """Count again and again. While servers are away, what was seen last stands."""
-        while True:
-            with suppress(TransientError):
-                await self.look()
-            await asyncio.sleep(COUNTED_EVERY)
+        try:
+            while True:
+                with suppress(TransientError):
+                    await self.look()
+                await asyncio.sleep(COUNTED_EVERY)
+        finally:
+            self._looks.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

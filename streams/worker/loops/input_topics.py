@@ -13,6 +13,7 @@ from resegment.streams.kafka.admin import (
     LogReplaced,
     PartitionsDiffer,
     TopicIdentity,
+    TopicLooks,
     TopicsUnavailable,
     identify_topics,
     join_topic_ids,
@@ -33,6 +34,7 @@ class InputTopics:
         self, bootstrap: str, security: Mapping[str, Any], identities: Mapping[str, TopicIdentity]
     ) -> None:
         self._bootstrap, self._security, self._identities = bootstrap, security, identities
+        self._looks = TopicLooks(bootstrap, security)
         self._looking = asyncio.Semaphore(_AT_ONCE)
 
     @classmethod
@@ -71,13 +73,16 @@ class InputTopics:
 
     async def check(self) -> None:
         """Check again and again. Raises LogReplaced and PartitionsDiffer, which no reader would notice for certain."""
-        while True:
-            await asyncio.sleep(CHECKED_EVERY)
-            with suppress(TopicsUnavailable):
-                await self._check(list(self._identities))
+        try:
+            while True:
+                await asyncio.sleep(CHECKED_EVERY)
+                with suppress(TopicsUnavailable):
+                    await self._check(list(self._identities))
+        finally:
+            self._looks.close()
 
     async def _check(self, names: Sequence[str]) -> None:
-        now = await asyncio.to_thread(identify_topics, self._bootstrap, names, **self._security)
+        now = await asyncio.to_thread(self._looks.identify, names)
         for name, found in now.items():
             held = self._identities[name]
             if found.id not in {held.id, NO_TOPIC}:

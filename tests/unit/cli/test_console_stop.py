@@ -37,7 +37,7 @@ async def check_login(_):
 
 SETTINGS = Settings(http_port=0)
 shutdown.Stopping = partial(shutdown.Stopping, 0.5)
-partition_counts.count_partitions = count
+partition_counts.TopicLooks.count = count
 session.open_session, entrance.check_login = open_session, check_login
 entrance.open_operations = lambda *_: None
 import asyncio
