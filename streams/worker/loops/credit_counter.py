@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,9 @@ LOOKED_AT: Final = 10.0
 """Seconds between two looks."""
 TOGETHER: Final = 5_000
 """Ledgers that are counted together: more would take memory for all of a large partition at once."""
+NAMES: Final = 10_000
+"""Names that a count remembers, the latest. Redis gives an account again only where the hash has shrunk meanwhile, and then
+soon: to remember all names of a partition would take memory for each of its accounts."""
 RESTS: Final = 30
 """It rests so many times as long as it counted, so that events don't wait for it."""
 
@@ -79,11 +83,13 @@ class CreditCounter:
         It rests after each part. Also returns since when (by the monotonic clock) the last part was counted.
         """
         counted = PartitionCredits(at=await self._reader.now())
-        ledgers, waiting, seen = Ledgers(), 0, set[bytes]()
+        ledgers, waiting, latest = Ledgers(), 0, OrderedDict[bytes, None]()
         began = time.monotonic()
         async for found in self._reader.ledgers(number):
-            fresh = [value for name, value in found.items() if name not in seen]
-            seen.update(found)
+            fresh = [value for name, value in found.items() if name not in latest]
+            latest.update(dict.fromkeys(found))
+            while len(latest) > NAMES:
+                latest.popitem(last=False)
             for value in fresh:
                 ledgers.take(decode_ledger(value))
             waiting += len(fresh)

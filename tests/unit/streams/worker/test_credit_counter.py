@@ -125,6 +125,36 @@ async def test_ledgers_that_are_counted_in_parts_count_as_all_at_once(
     assert max(held) == 14
 
 
+async def test_of_a_large_partition_only_the_latest_names_are_in_memory(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = held = 0
+
+    class Name(bytes):
+        def __init__(self, _: bytes) -> None:
+            nonlocal held, most
+            held += 1
+            most = max(most, held)
+
+        def __del__(self) -> None:
+            nonlocal held
+            held -= 1
+
+    async def scan(number: int) -> AsyncIterator[dict[bytes, bytes]]:
+        for step in range(100):
+            yield {
+                Name(f"{number}-{step}-{place}.com".encode()): encode_ledger([Dropped(account="", count=1)])
+                for place in range(10)
+            }
+
+    monkeypatch.setattr(world.prefix, "ledgers", scan)
+    monkeypatch.setattr(credit_counter, "NAMES", 50)
+    world.prefix.commits[0] = 1
+    await world.counter.look()
+    assert msgspec.json.decode(world.prefix.kept["0"], type=PartitionCredits).dropped == 1_000
+    assert most <= 50 + 2 * 10
+
+
 async def test_counts_are_written_before_the_rest_and_not_for_a_partition_that_is_lost_meanwhile(
     world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
