@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 SLICE: Final = 5_000
 """About how many accounts are in memory at once."""
+OUTGROWN: Final = 2
+"""A round in which a partition has grown to so many times its slices is planned again."""
 CACHE: Final = 32_000_000
 """About the bytes that they take decoded."""
 LOOKED_AT: Final = 0.5
@@ -108,7 +110,10 @@ class SpotChecker:
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def _go_round(self) -> None:
-        """Check each slice once, evenly spread over the promised time. Ends early when other partitions are owned."""
+        """Check each slice once, evenly spread over the promised time.
+
+        Ends early when other partitions are owned, or when one has many more accounts than were planned for.
+        """
         turns = await self._plan()
         if not turns:
             await asyncio.sleep(LOOKED_AT)
@@ -119,6 +124,8 @@ class SpotChecker:
         for place, (number, some) in enumerate(turns):
             if not await self._wait_until(began + first + place * pace, held):
                 return
+            if await self._reader.count(number) > OUTGROWN * SLICE * some.of:
+                return  # the accounts of one slice would take too much memory: they are planned again
             since = time.monotonic()
             await self._check(number, some)
             self._took.append(time.monotonic() - since)

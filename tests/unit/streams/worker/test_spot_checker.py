@@ -132,3 +132,40 @@ async def test_it_is_known_since_when_every_account_was_checked(monkeypatch: pyt
     assert all(one.oldest < one.at for one in whole if one.oldest is not None)
     assert [one.oldest for one in whole] == sorted(one.oldest or 0 for one in whole)
     assert len({one.oldest for one in whole}) > 1, "it moves on with each round"
+
+
+async def test_a_partition_that_has_grown_is_checked_in_more_slices_than_were_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = list[AccountSlice]()
+    over = asyncio.Event()
+
+    class Growing(Reader):
+        accounts = 1
+
+        async def count(self, _: int) -> int:
+            planned, self.accounts = self.accounts, 10 * spot_checker.SLICE
+            return planned
+
+    class Check:
+        def __init__(self, _: int, some: AccountSlice, *__: Any, **___: Any) -> None:
+            checked.append(some)
+            if len(checked) == 3:
+                over.set()
+
+        async def run(self) -> SliceFound:
+            return SliceFound(checked=1)
+
+    client: Any = Kept()
+    source: Any = SimpleNamespace(has_whole=lambda _: True)
+    partitions: Any = Partitions()
+    reader: Any = Growing()
+    registry: Any = None
+    monkeypatch.setattr(spot_checker, "SliceCheck", Check)
+    checker = SpotChecker(registry, partitions, client, reader, source, Metrics(), within=0.01)
+    async with asyncio.timeout(60):
+        running = asyncio.create_task(checker.run())
+        await over.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [one.of for one in checked[:3]] == [10] * 3
