@@ -1,12 +1,12 @@
 # Runs the worker, or any other `resegment` command. Every package is checked against the hashes in
-# requirements.lock; packages that only tests need are not installed.
+# requirements.lock; packages that only tests need are not installed. The core is compiled.
 FROM python:3.11.14-slim-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 WORKDIR /src
 COPY requirements.lock ./
 RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock
 COPY . .
-RUN pip install --no-index --find-links /wheels --upgrade setuptools \
-    && pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /wheels . \
+RUN RESEGMENT_COMPILE=1 pip wheel --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/resegment \
     && /opt/resegment/bin/pip install --no-index --find-links /wheels 'resegment[fast,oidc,s3,tables,tracing]'
 

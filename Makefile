@@ -11,6 +11,12 @@ COMPILED := $(VENV:.venv%=.compiled%)
 COMPILED_PYTHON = cd $(COMPILED) && PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED) RESEGMENT_EXPECT_COMPILED=1 $(abspath $(BIN))/python
 COPY_TREE = git ls-files -z --cached --others --exclude-standard \
 	| xargs -0 sh -c 'for file; do test ! -e "$$file" || printf "%s\0" "$$file"; done' sh | tar -c --null -T - | tar -x -C $(COMPILED)
+COMPILED_TESTS := tests/unit/test_compiled.py tests/unit/segmentation tests/unit/schemas tests/unit/agents tests/unit/state \
+	tests/unit/streams/kafka/test_unpacking.py tests/unit/streams/test_message_factory.py \
+	$(patsubst %,tests/contracts/test_%.py,compiled_core growth mutations partition_store redis_store released state_of_arrays)
+# long ones about modules that are not compiled
+NOT_OF_COMPILED := tests/unit/schemas/test_compatibility.py tests/unit/schemas/test_vocabulary.py \
+	tests/unit/segmentation/versions/test_differences.py tests/unit/segmentation/versions/test_wording.py
 PIP_WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 .PHONY: demo up test test-all test-compiled faults dbt check lint mutants wheel wheels compiled contracts install lock clean
@@ -30,9 +36,7 @@ test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: 
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(SLOWEST) $(TWO_AT_A_TIME) tests/integration tests/faults
 
 test-compiled: compiled ## the tests of what is compiled, on the compiled modules, and the whole pipeline: needs a C compiler
-	$(COMPILED_PYTHON) -m pytest --numprocesses auto tests/unit/test_compiled.py tests/unit/segmentation tests/unit/schemas \
-		tests/unit/agents tests/unit/state tests/oracle \
-		$(addprefix tests/contracts/test_,compiled_core.py growth.py mutations.py partition_store.py released.py state_of_arrays.py)
+	$(COMPILED_PYTHON) -m pytest --numprocesses auto $(COMPILED_TESTS) $(addprefix --ignore ,$(NOT_OF_COMPILED))
 	$(COMPILED_PYTHON) -m pytest tests/integration/test_pipeline.py -k "real_companies or window_that_closes"
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)

@@ -25,7 +25,7 @@ _MAX_INSTANCE = 64 * 1024
 _STARTED_WITHIN = 60.0
 """Seconds that a command waits for an instance that is starting."""
 _LOOK_SECONDS = 0.1
-_NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_REQUIRE_")
+_NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_COMPILE", "RESEGMENT_EXPECT_", "RESEGMENT_REQUIRE_")
 """Variables that benchmarks and tests read."""
 
 
