@@ -61,7 +61,7 @@ class Activity:
     oldest: int | None = None
     """When (ms) the oldest change that its topic still has took effect."""
     unread: Counter[str] = field(default_factory=Counter)
-    """How many records of `changes` and of `commands` are none: each was passed over."""
+    """How many records of a topic are no changes or commands: each was passed over."""
     _flows: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
     _commands: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Activity:
             try:
                 command = decode_value(_command_decoder, value).data
             except msgspec.DecodeError:
-                self.unread["commands"] += 1
+                self.unread["workflow-commands"] += 1
                 continue
             if not self.since <= at < self.until:
                 continue
@@ -90,7 +90,7 @@ class Activity:
                 event = decode_value(_change_decoder, value)
                 change, effective = event.data, parse_instant(event.data.effective_at)
             except ValueError:  # msgspec's errors too
-                self.unread["changes"] += 1
+                self.unread["segment-changes"] += 1
                 continue
             if change.sequence_number <= self._seen.get(change.account, 0):
                 continue

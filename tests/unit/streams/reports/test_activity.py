@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 import polars as pl
+from msgspec.structs import replace
 
+from resegment.console.operations.report import Report, render_report
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.frames import OUTCOMES, TOUCHES
 from resegment.streams.reports.activity import (
@@ -18,6 +20,7 @@ from resegment.streams.reports.activity import (
     SegmentActivity,
     count_letters,
 )
+from tests.unit.console.test_plan_views import on_terminal
 
 DAY = 86_400_000
 
@@ -127,6 +130,13 @@ def test_records_that_cannot_be_read_are_counted_and_passed_over() -> None:
         [whole.replace(b"hot", b"h\xfft"), whole.replace(b"{", nested, 1), late, None, whole]
     )
     activity.take_commands([said.replace(b"Ann", b"A\xff"), said.replace(b"{", nested, 1), said], DAY)
-    assert activity.unread == {"changes": 4, "commands": 2}
+    assert activity.unread == {"segment-changes": 4, "workflow-commands": 2}
     assert activity.flows() == [Flow(None, "hot", 1)]
     assert activity.commands() == [CommandCount("calls", "enroll", 1)]
+
+
+def test_a_report_says_which_records_were_passed_over() -> None:
+    report = Report("p", "", "", None, None, [], [], [], [], {}, [], unread={"segment-changes": 1_200})
+    told = on_terminal(render_report(report, 0, DAY), 200)
+    assert "Records that cannot be read were passed over: 1,200 of segment-changes." in told
+    assert "passed over" not in on_terminal(render_report(replace(report, unread={}), 0, DAY))
