@@ -38,7 +38,7 @@ Found = dict[str, Any]
 _PLACE: Final = ("id", "reason", "topic", "partition", "offset", "timestamp", "bytes")
 """What an export of a person has of every dead letter: it names nobody."""
 DEEPEST: Final = 100
-"""No worker writes a message that nests deeper: those have parts of events, and little around them."""
+"""No worker writes a fact or a message that nests deeper: those have parts of events, and little around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,11 @@ def _decode(records: Sequence[Record]) -> Iterator[tuple[int, Fact]]:
         if record.key is None or record.value is None:
             continue
         try:
-            yield record.offset, decode_fact(record.value)
-        except msgspec.DecodeError:  # a step of a merge, or no fact
+            fact = decode_fact(record.value)
+            check_depth(fact.data, DEEPEST)
+        except (msgspec.DecodeError, RefusedEvent):  # a step of a merge, or no fact
             continue
+        yield record.offset, fact
 
 
 async def _messages(prefix: ExportedPrefix, topic: Topic, wanted: Wanted, counted: Counted) -> list[Found]:

@@ -154,6 +154,25 @@ def test_a_message_that_is_nested_deeper_than_workers_write_is_left_out(
     assert len(found["changes"]) == 1
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"accounts": frozenset({"acme.com"})}, {"person": Person(["ann@acme.com"])}]
+)
+@pytest.mark.parametrize("depth", [300, 700])
+def test_a_fact_that_is_nested_deeper_than_workers_write_is_left_out(
+    logs: dict[str, list[RecordedMessage]], wanted: dict[str, Any], depth: int
+) -> None:
+    deep = encode_fact(fact("1", email="@")).replace(
+        b'"@"', b'"ann@acme.com","x":' + b"[" * depth + b'"ann@acme.com"' + b"]" * depth
+    )
+    logs[TOPICS.signals.name] = [
+        RecordedMessage(0, 1, b"acme.com", deep, []),
+        *records([fact("2", email="ann@acme.com")]),
+    ]
+    found = asyncio.run(export(Wanted(**wanted)))
+    assert [one["record"] for one in found["facts"]] == ["2"]
+    assert json.dumps(found)
+
+
 def test_the_export_of_an_account_has_all_of_its_persons(logs: dict[str, list[RecordedMessage]]) -> None:
     logs[TOPICS.signals.name] = records([fact("1", person="Ann Lee"), fact("2", person="Bob Ray")])
     logs[TOPICS.segment_changes.name] = [RecordedMessage(0, 1, b"acme.com", change(), [])]
