@@ -72,12 +72,12 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def event(kind: str, account: str, at: int, data: dict[str, Any]) -> bytes:
-    """A trigger event."""
+def event(kind: str, account: str, at: int, data: dict[str, Any], id_: str | None = None) -> bytes:
+    """A trigger event; without an id, the only one of its kind and account."""
     return orjson.dumps(
         {
             "specversion": "1.0",
-            "id": f"{kind}-{account}",
+            "id": id_ or f"{kind}-{account}",
             "source": "bench",
             "type": f"gtm.{kind}.v1",
             "subject": account,

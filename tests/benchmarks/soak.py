@@ -1,24 +1,26 @@
 """Whether a worker's memory stays level: its slope over a long run under a steady load, with a confidence interval.
 
 Starts Apache Kafka, Redis and one worker with a small cache, so that its memory is soon as large as it gets, and sends
-events of new accounts at a steady rate: a snapshot of each, and a trigger a moment later. Every second the memory of the
-worker's process is read. The first part does not count. Of the rest, the means of twelve parts of equal length have a
-line laid through them, because values that follow each other are alike: the interval is that of its slope, from the
-twelve. Run it as `python -m tests.benchmarks.soak`; it prints a row of a Markdown table.
+events at a steady rate. Of new accounts: a snapshot of each, and a trigger a moment later. In the last part, of accounts
+that are known: what still grows there does not grow with the number of accounts, but with time. What is steeper before is
+due to accounts that are added, with their changes, commands and touches.
+
+Every second the memory of the worker's process is read. The first part does not count. Two slopes are fitted (see
+`slopes.py`): of what is used on average, and of the least, which is what is kept. Run it as `python -m tests.benchmarks.soak`;
+it prints a Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 
 import typer
 
@@ -27,19 +29,12 @@ from resegment.benchmarks.servers import apache, debian
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
 from tests.benchmarks.deadlines import FILE, HEADERS, event, now
+from tests.benchmarks.slopes import Samples, Slope, fit_least, fit_means, subtract
 from tests.servers.workers import workers
 
-PARTS: Final = 12
-T_95: Final = 2.228
-"""Student's t for 95% with PARTS - 2 degrees of freedom."""
 MB: Final = 1_000_000
-
-
-class Slope(NamedTuple):
-    """A slope per hour, and how far to each side its 95% interval reaches."""
-
-    per_hour: float
-    reach: float
+STRIDE: Final = 7_919
+"""From one known account to the next: a prime, so that all get their turn in an order that no cache follows."""
 
 
 def resident(pid: int) -> int:
@@ -47,35 +42,41 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def fit(samples: Sequence[tuple[float, float]]) -> Slope:
-    """Lay a line through the means of equal parts of (seconds, value)."""
-    size = len(samples) // PARTS
-    parts = [samples[number * size : (number + 1) * size] for number in range(PARTS)]
-    times = [sum(at for at, _ in one) / size for one in parts]
-    values = [sum(value for _, value in one) / size for one in parts]
-    mid, mean = sum(times) / PARTS, sum(values) / PARTS
-    spread = sum((at - mid) ** 2 for at in times)
-    slope = sum((at - mid) * (value - mean) for at, value in zip(times, values, strict=True)) / spread
-    rest = sum((value - mean - slope * (at - mid)) ** 2 for at, value in zip(times, values, strict=True))
-    return Slope(slope * 3600, T_95 * math.sqrt(rest / (PARTS - 2) / spread) * 3600)
+class Sender:
+    """Sends events at a rate."""
 
+    def __init__(self, publisher: KafkaPublisher, topics: Topics, rate: int) -> None:
+        self._publisher, self._topics, self._rate = publisher, topics, rate
+        self.sent = self.accounts = 0
 
-async def send(publisher: KafkaPublisher, topics: Topics, rate: int, until: float) -> int:
-    """Send events at a rate until an instant of the monotonic clock, and return how many."""
-    begin, sent = time.monotonic(), 0
-    while (at := time.monotonic()) < until:
-        due = int((at - begin) * rate)
-        messages: list[Message] = []
-        for number in range(sent, due):
-            kind = "hiring" if number % 2 else "strategy"
-            account = f"company-{number // 2 if number % 2 == 0 else max(0, number // 2 - 500)}.com"
-            data = {"function": "sales"} if number % 2 else {"priority": "crm"}
-            value = event(kind, account, now(), data)
-            messages.append(Message(topics.of_kind(kind).name, account.encode(), value, HEADERS))
-        await publisher.publish(messages)
-        sent = due
-        await asyncio.sleep(0.05)
-    return sent
+    async def send_new(self, until: float) -> None:
+        """Send two events of each new account until an instant of the monotonic clock."""
+        await self._send(until, self._tell_new)
+
+    async def send_known(self, until: float) -> None:
+        """Send events of accounts that were sent before, until an instant of the monotonic clock."""
+        await self._send(until, self._tell_known)
+
+    async def _send(self, until: float, tell: Callable[[int], Message]) -> None:
+        begin, first = time.monotonic(), self.sent
+        while (at := time.monotonic()) < until:
+            due = first + int((at - begin) * self._rate)
+            await self._publisher.publish([tell(number) for number in range(self.sent, due)])
+            self.sent = due
+            await asyncio.sleep(0.05)
+
+    def _tell_new(self, number: int) -> Message:
+        self.accounts = number // 2 + 1
+        return self._tell(number, number // 2 if number % 2 == 0 else max(0, number // 2 - 500))
+
+    def _tell_known(self, number: int) -> Message:
+        return self._tell(number, number * STRIDE % self.accounts, f"again-{number}")
+
+    def _tell(self, number: int, place: int, id_: str | None = None) -> Message:
+        kind, account = "hiring" if number % 2 else "strategy", f"company-{place}.com"
+        data = {"function": "sales"} if number % 2 else {"priority": "crm"}
+        value = event(kind, account, now(), data, id_)
+        return Message(self._topics.of_kind(kind).name, account.encode(), value, HEADERS)
 
 
 async def sample(pid: int, begin: float, samples: list[tuple[float, float]]) -> None:
@@ -86,7 +87,7 @@ async def sample(pid: int, begin: float, samples: list[tuple[float, float]]) -> 
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> str:
-    """Return the row."""
+    """Return the table, and what accounts have to do with it."""
     file = folder / "segments.yaml"
     file.write_text(FILE)
     async with AsyncExitStack() as stack:
@@ -108,21 +109,48 @@ async def measure(options: argparse.Namespace, folder: Path) -> str:
         samples: list[tuple[float, float]] = []
         begin = time.monotonic()
         sampling = asyncio.create_task(sample(worker.pid, begin, samples))
-        sent = await send(publisher, Topics("soak"), options.rate, begin + options.minutes * 60)
+        sender = Sender(publisher, Topics("soak"), options.rate)
+        turn = (options.minutes - options.known) * 60
+        await sender.send_new(begin + turn)
+        await sender.send_known(begin + options.minutes * 60)
         sampling.cancel()
         group.check()
     counted = [one for one in samples if one[0] >= options.warm * 60]
-    slope = fit(counted)
+    run = f"{options.minutes:g} min, the first {options.warm:g} left out"
+    lines = [
+        "| run | events | accounts | memory at first | at last | most | slope an hour, 95% interval | of the least |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        row(run, counted, sender),
+    ]
+    if options.known:
+        new, known = [one for one in counted if one[0] < turn], [one for one in counted if one[0] >= turn]
+        lines += [row("of these, with new accounts", new), row("of these, with known accounts", known)]
+        added = subtract(fit_least(new), fit_least(known))
+        per = 100_000 / (options.rate / 2 * 3600)
+        scaled = Slope(*(one * per for one in added))
+        lines += ["", f"For 100,000 accounts that are added: {tell(scaled, digits=2)}."]
+    return "\n".join(lines)
+
+
+def row(name: str, samples: Samples, sender: Sender | None = None) -> str:
+    """Return a row of the table."""
     cells = [
-        f"{options.minutes:g} min, the first {options.warm:g} left out",
-        f"{sent:,}",
-        f"{counted[0][1]:.0f} MB",
-        f"{counted[-1][1]:.0f} MB",
-        f"{max(value for _, value in counted):.0f} MB",
-        f"{slope.per_hour:+.1f} MB",
-        f"{slope.per_hour - slope.reach:+.1f} to {slope.per_hour + slope.reach:+.1f} MB",
+        name,
+        "" if sender is None else f"{sender.sent:,}",
+        "" if sender is None else f"{sender.accounts:,}",
+        f"{samples[0][1]:.0f} MB",
+        f"{samples[-1][1]:.0f} MB",
+        f"{max(value for _, value in samples):.0f} MB",
+        tell(fit_means(samples)),
+        tell(fit_least(samples)),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def tell(slope: Slope, digits: int = 1) -> str:
+    """Return a slope with its interval, in words."""
+    middle, low, high = (f"{one:+.{digits}f}" for one in slope)
+    return f"{middle} MB ({low} to {high})"
 
 
 def main() -> None:
@@ -130,13 +158,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--warm", type=float, default=10, help="minutes at the beginning that do not count")
+    parser.add_argument(
+        "--known", type=float, default=0, help="minutes at the end with events of known accounts only"
+    )
     parser.add_argument("--rate", type=int, default=500, help="events a second")
     parser.add_argument("--cache", type=int, default=40, help="the bound of the worker's cache, MB")
     options = parser.parse_args()
-    typer.echo(
-        "| run | events | memory at first | at last | most | slope an hour | 95% interval |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |"
-    )
     with TemporaryDirectory() as folder:
         typer.echo(asyncio.run(measure(options, Path(folder))))
 
