@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
         return {}
     if ONLY_DESCRIBES & set(sys.argv):
         # what an isolated build installs first: mypy, and the libraries whose types it reads
-        return {"setup_requires": ["mypy>=1.18,<3", *PROJECT["project"]["dependencies"]]}
+        return {"setup_requires": ["mypy>=2.4,<3", *PROJECT["project"]["dependencies"]]}
     from mypyc.build import mypycify  # noqa: PLC0415 # only a compiled wheel needs it
 
     link_packages()
