@@ -32,9 +32,10 @@ def test_every_metric_to_alert_on_exists() -> None:
 
 def test_every_setting_it_names_exists() -> None:
     named = {word.split("=")[0] for word in PAGE.replace("`", " ").split() if word.startswith("RESEGMENT_")}
-    assert {
-        name.rstrip(".,;:)").removeprefix("RESEGMENT_").lower() for name in named
-    } <= {*Settings.model_fields, "compile"}  # read where a wheel is built
+    assert {name.rstrip(".,;:)").removeprefix("RESEGMENT_").lower() for name in named} <= {
+        *Settings.model_fields,
+        "compile",
+    }  # read where a wheel is built
 
 
 def test_the_rights_of_a_producer_name_its_topics_one_by_one(tmp_path: Path) -> None:
