@@ -243,6 +243,7 @@ def _identify(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Topic
     found = {
         one["name"]: TopicIdentity(str(one["topic_id"]), len(one["partitions"]))
         for one in admin.describe_topics(list(topics))
+        if one["topic_id"] is not None  # what the client says of a topic that does not exist
     }
     return {name: found.get(name, TopicIdentity(NO_TOPIC, 0)) for name in topics}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Brokers:
 
     def __init__(self) -> None:
         self.topics = {SIGNALS: (1, 4), CHANGES: (2, 4), EVENTS: (3, 4)}
-        self.connections = self.open = 0
+        self.connections = self.open = self.questions = 0
         self.fails: list[Exception] = []
 
     def connect(self, **_: object) -> Brokers:
@@ -49,14 +50,11 @@ class Brokers:
 
     def describe_topics(self, names: Sequence[str]) -> list[dict[str, Any]]:
         self._fail()
+        self.questions += 1
+        answers = {name: self.topics.get(name, (None, 0)) for name in reversed(names)}
         return [
-            {
-                "name": name,
-                "topic_id": UUID(int=self.topics[name][0]),
-                "partitions": [{}] * self.topics[name][1],
-            }
-            for name in reversed(names)
-            if name in self.topics
+            {"name": name, "topic_id": None if id_ is None else UUID(int=id_), "partitions": [{}] * count}
+            for name, (id_, count) in answers.items()
         ]
 
     def close(self) -> None:
@@ -100,6 +98,21 @@ async def test_a_check_tells_another_log_and_new_partitions_of_any_input(
     brokers.topics[topic] = found
     with pytest.raises(error, match=topic):
         await inputs.check()
+
+
+async def test_a_topic_that_is_away_for_a_while_is_not_another_log(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resegment.streams.worker.loops.input_topics.CHECKED_EVERY", 0.0)
+    inputs = await InputTopics.identify("nowhere", {}, TOPICS)
+    del brokers.topics[EVENTS]
+    checking = asyncio.create_task(inputs.check())
+    async with asyncio.timeout(10):
+        while brokers.questions < 4 and not checking.done():
+            await asyncio.sleep(0)
+    assert not checking.done()
+    checking.cancel()
+    await asyncio.gather(checking, return_exceptions=True)
 
 
 def test_many_questions_are_asked_over_one_connection(brokers: Brokers) -> None:
