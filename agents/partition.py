@@ -84,6 +84,27 @@ Holds = Callable[[Where, int, str], Awaitable[bool]]
 """Tells whether the topic has the record with this mark at an offset."""
 
 
+class Writes(Generic[A]):
+    """Collects what the next commit writes of accounts. An account is added once it is decided, while it is at hand."""
+
+    def __init__(self, codec: AccountCodec[A], cache: AccountCache[A]) -> None:
+        self._codec, self._cache = codec, cache
+        self.states: list[tuple[str, bytes]] = []
+        self.appended: list[tuple[str, bytes]] = []
+        self.deadlines: list[tuple[str, int | None]] = []
+
+    def add(self, account: A) -> None:
+        """Collect what changed of an account. It counts as written: without the commit, it must be dropped."""
+        before, name = account.kept_deadline, account.name
+        write = self._codec.write(account)
+        if write is not None:
+            (self.appended if write.appends else self.states).append((name, write.data))
+        now = account.kept_deadline
+        if now != before:
+            self.deadlines.append((name, now))
+        self._cache.count(account)
+
+
 class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
@@ -288,10 +309,17 @@ class OwnedPartition(Generic[A]):
 
     # Writing
 
+    def collect(self, accounts: Iterable[A] = ()) -> Writes[A]:
+        """Return what to write of accounts; more can be added."""
+        writes = Writes(self.codec, self._accounts)
+        for account in accounts:
+            writes.add(account)
+        return writes
+
     async def commit(
         self,
         position: Position,
-        accounts: Collection[A],
+        writes: Writes[A],
         messages: Sequence[Message] = (),
         *,
         sizes: Sequence[tuple[str, int]] = (),
@@ -305,25 +333,29 @@ class OwnedPartition(Generic[A]):
         appended to the ledger of each account, once, `compacted` what replaces it.
         """
         fence = self.expect_held()
-        states, appended = list[tuple[str, bytes]](), list[tuple[str, bytes]]()
-        deadlines: list[tuple[str, int | None]] = []
-        for account in accounts:
-            before = account.kept_deadline
-            write = self.codec.write(account)
-            if write is not None:
-                (appended if write.appends else states).append((account.name, write.data))
-            if account.kept_deadline != before:
-                deadlines.append((account.name, account.kept_deadline))
         messages = stamped(messages)
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        written = states, deadlines, payload, decided, sizes, DUE_SLICE, appended, ledgers, compacted
-        committed = await self.store.commit(Commit(fence, position, *written))
+        committed = await self.store.commit(
+            Commit(
+                fence,
+                position,
+                writes.states,
+                writes.deadlines,
+                payload,
+                decided,
+                sizes,
+                DUE_SLICE,
+                writes.appended,
+                ledgers,
+                compacted,
+            )
+        )
         self.position = position
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:
             self.outbox.add([Unpublished(committed.outbox_id, messages)])
-        self._accounts.settle(accounts)
+        self._accounts.settle()
         if committed.crowded:
             await self._compact(fence, committed.crowded)
 

@@ -130,7 +130,7 @@ async def pass_time(owned: Owned, now: int) -> None:
     """Set the partition's time to `now` (ms) if something is due by then."""
     async with owned.lock:
         if owned.fence is not None and not owned.due and (owned.next_deadline or now + 1) <= now:
-            await owned.commit(replace(owned.position, clock=max(owned.position.clock, now)), ())
+            await owned.commit(replace(owned.position, clock=max(owned.position.clock, now)), owned.collect())
 
 
 async def route_due(owned: Owned, router: Router) -> Routed:
@@ -340,7 +340,7 @@ async def _commit(
     ledgers = await arrange_ledgers(owned.store, walk.touches, relearned)
     await owned.commit(
         position,
-        known,
+        owned.collect(known),
         walk.messages,
         sizes=sizes,
         decided=len(walk.commands),

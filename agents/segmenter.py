@@ -15,7 +15,7 @@ from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.marks import Crossing, is_mark
 from resegment.agents.deciding.merging import is_step
-from resegment.agents.deciding.opening import leave_out_unknown, prepare
+from resegment.agents.deciding.opening import is_unknown, prepare
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.isolation import find_failing
 from resegment.agents.partition import position_after
@@ -52,26 +52,38 @@ class Segmented:
     """Facts of accounts that were merged into others, as they are passed to those."""
 
 
+Unread = tuple[int, Step | None, list[Record]]
+"""When something becomes known of an account (ms): a step of a merge, or the facts of these records."""
+
+
 @dataclass(slots=True)
 class _Reading:
-    """The facts of a batch by account, in the order in which they become known, and what is refused.
+    """The records of a batch by account, in the order in which they become known, and what is refused.
 
+    Facts are decoded when their account's turn comes, so that what is at work stays in the processor's cache.
     `last` is the last record that was read: where the partition has to wait, it is not the last of the batch.
     """
 
     clock: int
     crossing: Crossing
+    drops: bool
+    """Whether a version drops fields of facts."""
     last: Record | None = None
-    known: dict[str, list[Known]] = field(default_factory=dict)
+    known: dict[str, list[Unread]] = field(default_factory=dict)
     facts: int = 0
     ticks: int = 0
-    dead_letters: list[Message] = field(default_factory=list)
-    refused: list[RefusedEvent] = field(default_factory=list)
+    refusals: list[tuple[int, RefusedEvent, Message]] = field(default_factory=list)
+    """Each with the offset of its record."""
 
     def refuse(self, batch: Batch, record: Record, refused: RefusedEvent, topic: str) -> None:
         """Set a record aside."""
-        self.refused.append(refused.at(record.offset))
-        self.dead_letters.append(to_dead_letter(topic, batch, record, refused))
+        offset = record.offset
+        self.refusals.append((offset, refused.at(offset), to_dead_letter(topic, batch, record, refused)))
+
+    def settle(self) -> tuple[list[RefusedEvent], list[Message]]:
+        """Return the refusals and their dead letters in the order of the records."""
+        self.refusals.sort(key=_offset)
+        return [one for _, one, _ in self.refusals], [message for _, _, message in self.refusals]
 
     def position(self, position: Position) -> Position:
         """Return the position after what was read."""
@@ -108,33 +120,42 @@ async def segment(
         reading = _read(batch, records, owned, versions, dead_letters, ahead)
         if reading.last is None:
             return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
-        timeline, clock, known = versions.timeline, reading.clock, reading.known
+        timeline, clock = versions.timeline, reading.clock
         decided = Decided(factory, owned.number, reading.crossing.switched)
         with owned.all_or_nothing():
-            accounts = await owned.accounts(known)
+            accounts = await owned.accounts(reading.known)
             await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
-            opens = as_it_is if versions.keys is None else await prepare(versions.keys, known, accounts)
-            for name, account in list(accounts.items()):
+            writes = owned.collect()
+            sealed: dict[str, list[Known]] | None = None
+            opens: OpenFact = as_it_is
+            if versions.keys is not None:
+                sealed = {name: _decode(batch, name, reading, timeline, dead_letters) for name in accounts}
+                opens = await prepare(versions.keys, sealed, accounts)
+            for name, account in accounts.items():
+                known = (
+                    _decode(batch, name, reading, timeline, dead_letters) if sealed is None else sealed[name]
+                )
+                if not known:
+                    continue
                 try:
-                    applied = apply_known(timeline, account, known[name], clock, opens)
+                    applied = apply_known(timeline, account, known, clock, opens)
                     later = _pass_time(timeline, account, clock) if account.deadline <= clock else ()
                     if later or applied is not NOTHING:
                         decided.add(applied, later)
                     if account.refused:
-                        _refuse_too_large(batch, account, reading, dead_letters, opens)
+                        _refuse_too_large(batch, account, known, reading, dead_letters, opens)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                    accounts[name] = await _apply_apart(
-                        batch, owned, timeline, name, reading, decided, dead_letters, opens
+                    account = await _apply_apart(  # noqa: PLW2901  # its state, read again
+                        batch, owned, timeline, name, known, reading, decided, dead_letters, opens
                     )
-            if opens is not as_it_is:
-                leave_out_unknown(accounts)
-            if reading.dead_letters:
-                await publisher.publish(reading.dead_letters)
-            changes = await decided.commit(owned, reading.position(owned.position), accounts.values())
+                if opens is as_it_is or not is_unknown(account):
+                    writes.add(account)
+            refused, messages = reading.settle()
+            if messages:
+                await publisher.publish(messages)
+            changes = await decided.commit(owned, reading.position(owned.position), writes)
         blocked = reading.crossing.blocked
-        return Segmented(
-            reading.facts, reading.ticks, changes, reading.refused, clock, blocked, decided.forwards
-        )
+        return Segmented(reading.facts, reading.ticks, changes, refused, clock, blocked, decided.forwards)
 
 
 async def set_aside(
@@ -160,14 +181,16 @@ async def set_aside(
             return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
         decided = Decided(factory, owned.number, reading.crossing.switched)
         for groups in reading.known.values():
-            for _, _, facts in groups:
+            for _, step, facts in groups:
+                reading.facts += 0 if step is not None else len(facts)
                 for record in facts:
                     reading.refuse(batch, record, RefusedEvent(reason, message), dead_letters)
+        refused, messages = reading.settle()
         with owned.all_or_nothing():
-            await publisher.publish(reading.dead_letters)
-            await decided.commit(owned, reading.position(owned.position), ())
+            await publisher.publish(messages)
+            await decided.commit(owned, reading.position(owned.position), owned.collect())
         blocked = reading.crossing.blocked
-        return Segmented(reading.facts, reading.ticks, (), reading.refused, reading.clock, blocked)
+        return Segmented(reading.facts, reading.ticks, (), refused, reading.clock, blocked)
 
 
 async def decide_due(
@@ -181,17 +204,16 @@ async def decide_due(
         decided = Decided(factory, owned.number)
         with owned.all_or_nothing():
             found = await owned.accounts(owned.due)
-            accounts: list[Account] = []
+            writes = owned.collect()
             await join_folded(owned, timeline, found, changeover_of(owned.position), clock)
             for name in owned.due:
                 account = found[name]
                 try:
                     decided.add(NOTHING, timeline.advance(account, clock, clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                    accounts.append(await owned.suspend(name, error))
-                else:
-                    accounts.append(account)
-            return await decided.commit(owned, owned.position, accounts)
+                    account = await owned.suspend(name, error)
+                writes.add(account)
+            return await decided.commit(owned, owned.position, writes)
 
 
 def is_tick(record: Record) -> bool:
@@ -209,50 +231,83 @@ def _read(
 ) -> _Reading:
     clock = owned.position.clock
     crossing = Crossing(versions, changeover_of(owned.position))
-    reading = _Reading(clock, crossing)
-    known, timeline = reading.known, versions.timeline
-    drops = any(one.definition.dropped for one in timeline.eras)
+    reading = _Reading(clock, crossing, any(one.definition.dropped for one in versions.timeline.eras))
+    known = reading.known
     for record in records:
         if ahead and record.offset in ahead:
             reading.refuse(batch, record, _ahead(record), dead_letters)
             reading.last = record
             continue
-        timestamp, keyless = record.timestamp, record.key is None
+        timestamp, key = record.timestamp, record.key
         reached = timestamp if timestamp > clock else clock  # noqa: FURB136  # asked of every record
         if not crossing.reach(reached) or (
-            keyless and is_mark(record) and not crossing.read(record, reached)
+            key is None and is_mark(record) and not crossing.read(record, reached)
         ):
             break
         clock, reading.last = reached, record
-        if keyless and (is_tick(record) or is_mark(record)):
+        if key is None and (is_tick(record) or is_mark(record)):
             reading.ticks += 1
             continue
+        step: Step | None = None
         try:
             require_readable(record)
-            if keyless and is_step(record):
+            if key is not None and key.isascii():
+                name = key.decode()
+            elif key is None and is_step(record):
                 step = decode_step(record.value or b"")
-                known.setdefault(step.account, []).append((clock, step, [record]))
-                continue
-            fact = decode_fact(record.value or b"")
+                name = step.account
+            else:
+                name = decode_fact(record.value or b"").account
         except msgspec.DecodeError as error:
             reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
             continue
         except RefusedEvent as refused:
             reading.refuse(batch, record, refused, dead_letters)
             continue
-        if drops:  # intake has left the fields out, unless its worker learned of the version too late
-            fact = timeline.receive(fact)
-        reading.facts += 1
-        groups = known.get(fact.account)
+        groups = known.get(name)
         if groups is None:
-            known[fact.account] = [(clock, [fact], [record])]
-        elif groups[-1][0] == clock and isinstance(latest := groups[-1][1], list):
-            latest.append(fact)
-            groups[-1][2].append(record)
+            known[name] = [(clock, step, [record])]
+        elif step is None and (latest := groups[-1])[0] == clock and latest[1] is None:
+            latest[2].append(record)
         else:
-            groups.append((clock, [fact], [record]))
+            groups.append((clock, step, [record]))
     reading.clock = clock
     return reading
+
+
+def _decode(
+    batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead_letters: str
+) -> list[Known]:
+    """Return what becomes known of an account, and set aside the records that are not about it."""
+    found: list[Known] = []
+    for clock, step, records in reading.known[name]:
+        if step is not None:
+            found.append((clock, step, records))
+            continue
+        facts: list[Fact] = []
+        for record in records:
+            try:
+                fact = decode_fact(record.value or b"")
+            except msgspec.DecodeError as error:
+                reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
+                continue
+            if fact.account != name:
+                problem = f"its key is {name[:100]!r}, its account is another one"
+                reading.refuse(batch, record, RefusedEvent("not-a-signal", problem), dead_letters)
+                continue
+            # intake has left the fields out, unless its worker learned of the version too late
+            facts.append(timeline.receive(fact) if reading.drops else fact)
+        reading.facts += len(facts)
+        if len(facts) == len(records):
+            found.append((clock, facts, records))
+        elif facts:
+            refused = {offset for offset, _, _ in reading.refusals}
+            found.append((clock, facts, [one for one in records if one.offset not in refused]))
+    return found
+
+
+def _offset(refusal: tuple[int, RefusedEvent, Message]) -> int:
+    return refusal[0]
 
 
 def _ahead(record: Record) -> RefusedEvent:
@@ -265,11 +320,16 @@ def _ahead(record: Record) -> RefusedEvent:
 
 
 def _refuse_too_large(
-    batch: Batch, account: Account, reading: _Reading, dead_letters: str, opens: OpenFact
+    batch: Batch,
+    account: Account,
+    known: Sequence[Known],
+    reading: _Reading,
+    dead_letters: str,
+    opens: OpenFact,
 ) -> None:
     """Set the facts aside that the account had no room for."""
     refused, account.refused = account.refused, None
-    for _, facts, records in reading.known[account.name] if refused else ():
+    for _, facts, records in known if refused else ():
         for sealed, record in () if isinstance(facts, Step) else zip(facts, records, strict=True):
             fact = open_if_it_opens(opens, sealed)
             if fact is not None and refused and (fact.source, fact.id) in refused:
@@ -295,6 +355,7 @@ async def _apply_apart(
     owned: Owned,
     timeline: Timeline,
     name: str,
+    known: Sequence[Known],
     reading: _Reading,
     decided: Decided,
     dead_letters: str,
@@ -304,7 +365,7 @@ async def _apply_apart(
     owned.drop(name)
     (folded,) = await read_folded(owned, timeline, [name], reading.crossing.changeover, reading.clock)
     units: list[Known] = []
-    for at, facts, records in reading.known[name]:
+    for at, facts, records in known:
         if isinstance(facts, Step):
             units.append((at, facts, records))
         else:
@@ -334,5 +395,5 @@ async def _apply_apart(
     if good:
         applied = apply_known(timeline, account, good, reading.clock, opens)
         decided.add(applied, _pass_time(timeline, account, reading.clock))
-        _refuse_too_large(batch, account, reading, dead_letters, opens)
+        _refuse_too_large(batch, account, good, reading, dead_letters, opens)
     return account

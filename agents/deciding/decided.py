@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from resegment.agents.batch import Message
 from resegment.agents.deciding.applying import Applied
-from resegment.agents.partition import OwnedPartition
+from resegment.agents.partition import OwnedPartition, Writes
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
@@ -111,11 +111,11 @@ class Decided:
         return [change for change, _ in self._changes], messages
 
     async def commit(
-        self, owned: Owned, position: Position, accounts: Collection[Account]
+        self, owned: Owned, position: Position, writes: Writes[Account]
     ) -> list[SegmentChange]:
-        """Commit the accounts with all that was decided about them."""
+        """Commit what is written of accounts with all that was decided about them."""
         changes, messages = self.settle(position.clock)
-        await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
+        await owned.commit(position, writes, messages, sizes=count_moves(changes), decided=len(changes))
         return changes
 
 

@@ -33,9 +33,7 @@ def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]
     return found
 
 
-def leave_out_unknown(accounts: dict[str, Account]) -> None:
-    """Leave out accounts of which nothing is known or was ever stored: all that came of them is absent."""
-    for name, account in list(accounts.items()):
-        state = account.state
-        if not (account.log.size or state.entries or state.sequence or state.identity):
-            del accounts[name]
+def is_unknown(account: Account) -> bool:
+    """Whether nothing is known of an account, or was ever stored: all that came of it is absent."""
+    state = account.state
+    return not (account.log.size or state.entries or state.sequence or state.identity)

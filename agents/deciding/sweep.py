@@ -82,7 +82,7 @@ async def sweep(
                 position = replace(position, definition=encode_changeover(done))
             changes: Sequence[SegmentChange] = ()
             if accounts or not following:
-                changes = await decided.commit(owned, position, accounts)
+                changes = await decided.commit(owned, position, owned.collect(accounts))
         if not following:
             await owned.store.clear_folded()
         return Swept(following, len(found), changes)

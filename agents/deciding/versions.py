@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.logs.state_log import StateWrite
 from resegment.schemas.privacy.opening import FactKeys
@@ -46,6 +48,7 @@ class Versions(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KnownVersions:
     """Versions that do not change: for replays, and where there is only one. It is also the codec of their accounts."""
 

@@ -10,8 +10,15 @@ DEFAULT: Final = 512_000_000
 """Bytes that the accounts of one worker take, unless its settings say otherwise."""
 
 
+_UNCOUNTED: Final = 1
+"""What counts for an account that is kept and not measured yet, in bytes."""
+
+
 class SizedAccount(Protocol):
-    """An account that says about how much memory it takes. `cached` is what its cache has counted for it, in bytes."""
+    """An account that says about how much memory it takes.
+
+    `cached` is what its cache has counted for it, in bytes; 0 where it is in none.
+    """
 
     name: str
     cached: int
@@ -100,23 +107,23 @@ class AccountCache(Generic[A]):
         return found, missing
 
     def put(self, account: A) -> None:
-        """Keep an account, without counting what it takes before `settle`."""
+        """Keep an account. What it takes is counted by `count`."""
         self.drop(account.name)
         if not self._accounts:
             self.budget.enter(self)
-        account.cached = 0
+        account.cached = _UNCOUNTED
+        self.used += _UNCOUNTED
         self._accounts[account.name] = account
 
-    def settle(self, accounts: Iterable[A]) -> None:
-        """Measure accounts that have changed, and keep the bound. Those that are not kept here do not count."""
-        more = 0
-        for account in accounts:
-            if self._accounts.get(account.name) is not account:
-                continue
-            size = account.measure()
-            more += size - account.cached
-            account.cached = size
-        self.used += more
+    def count(self, account: A) -> None:
+        """Measure an account that has changed. One that is not kept here does not count."""
+        before = account.cached
+        if before:
+            account.cached = size = account.measure()
+            self.used += size - before
+
+    def settle(self) -> None:
+        """Keep the bound."""
         self.budget.keep(self)
 
     def drop(self, name: str) -> None:
@@ -128,13 +135,15 @@ class AccountCache(Generic[A]):
     def drop_oldest(self) -> int:
         """Forget the account that was not used for longest, and return how many bytes it took."""
         _, account = self._accounts.popitem(last=False)
-        self._forget(account)
-        return account.cached
+        return self._forget(account)
 
-    def _forget(self, account: A) -> None:
-        self.used -= account.cached
+    def _forget(self, account: A) -> int:
+        size = account.cached
+        account.cached = 0
+        self.used -= size
         if not self._accounts:
             self.budget.leave(self)
+        return size
 
     def clear(self) -> None:
         """Forget all."""

@@ -17,27 +17,26 @@ a log: that is read too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
-from operator import is_not
 from struct import Struct
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec.structs import astuple
+from mypy_extensions import mypyc_attr
 
 from resegment.schemas.logs.log_framing import HEADER, LOG, begin_log, count_items, is_log
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Membership
 
 SHORT: Final = 4_096
-SLACK: Final = 256
+SLACK: Final = 384
 """A state is written as a whole again when its log has grown by as many bytes as the last time it took, and SLACK more.
 
 So each byte that is appended costs another one for that, however many facts there are. Of states shorter than SHORT, of
 which there are many, the log grows by half of that: they take less room, and each byte costs two more.
 """
 
-SMALL: Final = 512
+SMALL: Final = 128
 """A log with fewer bytes is not appended to: the state is written as a whole."""
 
 MAX_FACT: Final = 300_000
@@ -52,10 +51,13 @@ LOOKED_AT: Final = 32
 _FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 _NAMES: Final = AccountState.__struct_fields__
 _DEFAULTS: Final = astuple(AccountState())
+_ENTRIES: Final = _NAMES.index("entries")
 _MEMBERSHIPS: Final = frozenset((_NAMES.index("membership"), _NAMES.index("before")))
 _SEGMENT: Final = (str, NoneType)
+Fields = tuple[Any, ...]
+"""The fields of a state, in their order."""
 _BASE: Final = 0
-_NUMBERS: Final = range(len(_NAMES))
+_COUNT: Final = len(_NAMES)
 _WHOLE: Final = 0xC6
 _copy: Final = AccountState.__copy__  # type: ignore[attr-defined]  # the type stubs leave it out
 _begin_whole: Final = Struct(">BIBI").pack
@@ -82,23 +84,31 @@ _HINTS: Final = [get_type_hints(AccountState)[name] for name in _NAMES]
 _PLAIN: Final = [_find_plain(hint) for hint in _HINTS]
 
 
-class StateWrite(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class StateWrite:
     """What a commit writes of one account: its whole state, or items that are appended to its log."""
 
-    data: bytes
-    appends: bool = False
+    __slots__ = ("appends", "data")
+
+    def __init__(self, data: bytes, appends: bool = False) -> None:  # noqa: FBT001, FBT002
+        self.data, self.appends = data, appends
 
 
-class StateLog(msgspec.Struct, eq=False, gc=False):
-    """Notes what changes in a state, and says what to write. A new one stands for a state that is not stored."""
+@mypyc_attr(acyclic=True)
+class StateLog:
+    """Notes what changes in a state, and says what to write. A new one stands for a state that is not stored.
 
-    size: int = 0
-    """The bytes that the store has, and those that are noted."""
-    _base: int = 0
-    _stored: AccountState | None = None
-    """The fields as the store has them; None: it has none, or in an earlier format. It shares its facts with the state."""
-    _noted: bytearray | None = None
-    _items: int = 0
+    `size` are the bytes that the store has, and those that are noted.
+    """
+
+    __slots__ = ("_base", "_items", "_noted", "_stored", "size")
+
+    def __init__(self, size: int = 0, base: int = 0, stored: Fields | None = None) -> None:
+        self.size, self._base = size, base
+        self._stored = stored
+        """The state as the store has it; None: it has none, or in an earlier format. It shares its facts with the state."""
+        self._noted: bytearray | None = None
+        self._items = 0
 
     def add(self, entries: list[Entry]) -> None:
         """Note that the state has another fact: the last of these."""
@@ -149,34 +159,33 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
 
     def write(self, state: AccountState) -> StateWrite | None:
         """Return what to write so that the store has the state, or None if it has it. What is noted counts as written."""
-        stored, noted = self._stored, self._noted
-        if stored is not None and state.entries is not stored.entries:
+        stored, noted, fields = self._stored, self._noted, astuple(state)
+        if stored is not None and fields[_ENTRIES] is not stored[_ENTRIES]:
             stored = None  # other facts, of which nothing was noted
         if stored is not None:
-            if noted is None and state == stored:
+            if noted is None and fields == stored:
                 return None
-            if self.size >= SMALL and (write := self._append(state, stored)) is not None:
+            if self.size >= SMALL and (write := self._append(fields, stored)) is not None:
                 return write
-        self._stored, self._noted, self._items = _copy(state), None, 0
+        self._stored, self._noted, self._items = fields, None, 0
         data, self._base = _encode(state)
         self.size = len(data)
         return StateWrite(data)
 
-    def _append(self, state: AccountState, stored: AccountState) -> StateWrite | None:
+    def _append(self, fields: Fields, stored: Fields) -> StateWrite | None:
         """Return what to append so that the store has the state, or None if the log would become too long."""
-        fields, before = astuple(state), astuple(stored)
-        changed = {
-            number: fields[number]
-            for number in compress(_NUMBERS, map(is_not, fields, before))
-            if fields[number] != before[number]
-        }
+        changed: dict[int, Any] = {}
+        for number in range(_COUNT):
+            field, before = fields[number], stored[number]
+            if field is not before and field != before:
+                changed[number] = field
         head = _encoder.encode(changed) if changed else b""
         if self.size + len(head) >= _limit(self._base):
             return None
         items = begin_log(self._items + bool(changed))
         data = items + head if self._noted is None else items + head + self._noted
         self.size += len(head)
-        self._stored, self._noted, self._items = _copy(state), None, 0
+        self._stored, self._noted, self._items = fields, None, 0
         return StateWrite(data, appends=True)
 
 
@@ -286,13 +295,13 @@ def open_log(value: bytes) -> tuple[AccountState, StateLog]:
         first, items, mark, base = _read_whole(value)
         if first == LOG and items == 1 and mark == _WHOLE:
             state = _array_decoder.decode(value[_BEFORE_WHOLE:])
-            return state, StateLog(len(value), base, _copy(state))
+            return state, StateLog(len(value), base, astuple(state))
     if not is_log(value):
         return _array_decoder.decode(value), StateLog(len(value))
     body, rest = _split(value)
     state = _array_decoder.decode(body) if body else AccountState()
     base = _replay(state, _decoder.decode(rest)) or len(body)
-    return state, StateLog(len(value), base, _copy(state))
+    return state, StateLog(len(value), base, astuple(state))
 
 
 def _split(value: bytes) -> tuple[bytes, bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from resegment.schemas.logs.state_log import MAX_FACT, StateLog, StateWrite, encoded_size
 from resegment.schemas.state import AccountState, Entry
 
@@ -11,10 +13,15 @@ MEASURED: Final = 8
 """How many facts are measured at once."""
 
 
-class UnwrittenLog(StateLog, eq=False, gc=False):
+@mypyc_attr(acyclic=True)
+class UnwrittenLog(StateLog):
     """The log of a state that is never written: it only knows about how many bytes the facts would take, at most."""
 
-    _unmeasured: int = 0
+    __slots__ = ("_unmeasured",)
+
+    def __init__(self, size: int = 0) -> None:
+        super().__init__(size)
+        self._unmeasured = 0
 
     def add(self, entries: list[Entry]) -> None:
         """Count another fact: the last of these. A few are measured at once."""

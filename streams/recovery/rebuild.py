@@ -288,7 +288,7 @@ async def rebuild_partition(
         accounts = await owned.accounts(names)
         for name, account in accounts.items():
             account.state.sequence = max(account.state.sequence, floors[name])
-        await owned.commit(owned.position, accounts.values())
+        await owned.commit(owned.position, owned.collect(accounts.values()))
     return records, lacking
 
 

@@ -82,13 +82,13 @@ async def restore_partition(
                 events = tell_relatives(name, account.state, (), own, restrictions.parent, clock)
                 messages += [tell(source.topics.routing_events.name, one) for one in events]
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
-        await owned.commit(owned.position, accounts.values(), messages, sizes=sorted(sizes.items()))
+        await owned.commit(owned.position, owned.collect(accounts.values()), messages, sizes=sorted(sizes.items()))
     definition = encode_in_force(InForce(in_force, None if in_force is None else 0))
     position = replace(owned.position, clock=clock, side=side, definition=definition)
     if last is not None:
         position = position_after(position, last, clock)
     await restore_ledgers(owned, source)
-    await owned.commit(position, ())
+    await owned.commit(position, owned.collect())
 
 
 def _remember(
@@ -126,7 +126,7 @@ async def restore_ledgers(owned: Owned, source: LogSource) -> None:
         }
         ledgers = [(name, encode_ledger(found)) for name, found in lacking.items() if found]
         if ledgers:
-            await owned.commit(owned.position, (), ledgers=ledgers)
+            await owned.commit(owned.position, owned.collect(), ledgers=ledgers)
 
 
 async def _read_changes(

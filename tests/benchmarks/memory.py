@@ -78,7 +78,9 @@ class Run:
                 before = self.states.read(name) if write.appends else None
                 written[name] = write.data if before is None else join_logs([before, write.data])
         self.states.write(written)
-        self.cache.settle(found.values())
+        for account in found.values():
+            self.cache.count(account)
+        self.cache.settle()
 
 
 def make_view(pick: random.Random, account: int, number: int, at: int) -> Fact:

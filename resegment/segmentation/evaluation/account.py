@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from resegment.schemas.logs.state_log import StateLog, encoded_size
 from resegment.schemas.state import AccountState, Entry
@@ -31,33 +31,56 @@ LONG_IN_MEMORY: Final = 4
 is about what a state takes without facts."""
 
 
-# Without a visit by the garbage collector: no part of an account refers back to it.
-class Account(msgspec.Struct, eq=False, gc=False):
-    """An account's state with its indexes. `values` and `untils` hold the value of each test and until when it lasts."""
+@mypyc_attr(acyclic=True)  # no part of an account refers back to it
+class Account:
+    """An account's state with its indexes. `values` and `untils` hold the value of each test and until when it lasts.
 
-    name: str
-    state: AccountState
-    values: list[bool | None]
-    untils: list[int]
-    deadline: int = NEVER
-    next_leaf: int = NEVER
-    """The least of `untils`."""
-    series: dict[int, Series] = {}
-    attributes: dict[str, History | Inventory] = {}
-    folded: AccountState | None = None
-    """Facts that were folded in from the log, for the next version of the definition."""
-    log: StateLog = msgspec.field(default_factory=StateLog)
-    """What the store has of the state, and what has changed since."""
-    refused: set[tuple[str, str]] | None = None
-    """(source, id) of facts that were not taken because the account would become too large."""
-    groups: Groups | None = None
-    """The groups of facts that are one fact, if the file has `same` and there are facts that it speaks of."""
-    cached: int = 0
-    _named: tuple[dict[tuple[str, str], Entry], dict[tuple[str, str], Entry]] | None = None
-    """Where there are many facts: by (source, id), the fact of each revision that is remembered, and by (source, record)
-    the facts whose record is not their id."""
-    seen: int = 0
-    """Has a bit for each name of a fact, by its hash."""
+    `next_leaf` is the least of `untils`. `folded` are facts that were folded in from the log, for the next version of the
+    definition. `log` says what the store has of the state, and what has changed since. `refused` are (source, id) of facts
+    that were not taken because the account would become too large. `groups` are the groups of facts that are one fact, if
+    the file has `same` and there are facts that it speaks of. `seen` has a bit for each name of a fact, by its hash.
+    """
+
+    __slots__ = (
+        "_named",
+        "attributes",
+        "cached",
+        "deadline",
+        "folded",
+        "groups",
+        "log",
+        "name",
+        "next_leaf",
+        "refused",
+        "seen",
+        "series",
+        "state",
+        "untils",
+        "values",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        state: AccountState,
+        values: list[bool | None],
+        untils: list[int],
+        next_leaf: int = NEVER,
+    ) -> None:
+        self.name, self.state = name, state
+        self.values, self.untils, self.next_leaf = values, untils, next_leaf
+        self.deadline = NEVER
+        self.series: dict[int, Series] = {}
+        self.attributes: dict[str, History | Inventory] = {}
+        self.folded: AccountState | None = None
+        self.log = StateLog()
+        self.refused: set[tuple[str, str]] | None = None
+        self.groups: Groups | None = None
+        self.cached = 0
+        self.seen = 0
+        self._named: tuple[dict[tuple[str, str], Entry], dict[tuple[str, str], Entry]] | None = None
+        """Where there are many facts: by (source, id), the fact of each revision that is remembered, and by
+        (source, record) the facts whose record is not their id."""
 
     @property
     def histories(self) -> Iterable[History | Inventory]:

@@ -109,8 +109,8 @@ class Engine:
         Call `advance` first, up to the millisecond before `now`.
         """
         touched: set[int] = set()
-        take = self._fold.take
-        events = [fact.id for fact in facts if take(account, fact, now, touched)]
+        fold = self._fold
+        events = [fact.id for fact in facts if fold.take(account, fact, now, touched)]
         if account.state.membership.segment is None and facts:
             events = events or [facts[0].id]
         if not self._refresh(account, now, touched) and account.state.membership.segment is not None:
@@ -155,8 +155,8 @@ class Engine:
         that arrive later are applied by another call, which decides as one call with all of them would have.
         """
         touched: set[int] = set()
-        take = self._fold.take
-        events = [fact.id for fact in facts if take(account, fact, t, touched)]
+        fold = self._fold
+        events = [fact.id for fact in facts if fold.take(account, fact, t, touched)]
         changed = self._refresh(account, t, touched)
         if account.state.version == switch.number and not (events and changed):
             return UNCHANGED

@@ -61,7 +61,7 @@ class Fold:
     def open(self, name: str, state: AccountState) -> Account:
         """Index a state. The tests that can read any of its facts are evaluated later."""
         program = self.program
-        account = Account(name, state, program.blank.copy(), program.never.copy(), next_leaf=-1)
+        account = Account(name, state, program.blank.copy(), program.never.copy(), -1)
         if state.deadline is not None:
             account.deadline = state.deadline
         touched = set(program.account_leaves)
@@ -208,7 +208,7 @@ class Fold:
         elif kind == TECH and (technology := self._technology(data)) is not None:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
-                inventory = account.attributes[TECHNOLOGIES] = Inventory()
+                inventory = account.attributes[TECHNOLOGIES] = Inventory([], [])
             # The first fact can make the set known, which changes tests of any name.
             first = not inventory.times or inventory.times[0] > entry.known
             inventory.add(entry)
@@ -222,7 +222,7 @@ class Fold:
         attributes, names = account.attributes, entry.data or {}
         self._touch(account, names, touched)
         if not attributes and names:
-            first = History([entry.time], [entry], self.retention.limit, users=len(names))
+            first = History([entry.time], [entry], self.retention.limit, len(names))
             account.attributes = dict.fromkeys(names, first)
             if TECHNOLOGIES in names:
                 first.users -= 1
@@ -234,13 +234,13 @@ class Fold:
             history = attributes.get(name)
             if name == TECHNOLOGIES:
                 if history is None:
-                    history = attributes[name] = Inventory()
+                    history = attributes[name] = Inventory([], [])
                 history.add(entry)
             elif history is not None:
                 held.setdefault(id(history), []).append(name)
             else:
                 if fresh is None:
-                    fresh = History([entry.time], [entry], self.retention.limit, users=0)
+                    fresh = History([entry.time], [entry], self.retention.limit, 0)
                 fresh.users += 1
                 attributes[name] = fresh
         for together in held.values():

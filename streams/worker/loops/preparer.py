@@ -98,7 +98,7 @@ class Preparer:
             if owned.fence != fence or changeover.preparing != mark:
                 return False
             ready = encode_changeover(with_changes(changeover, ready=True))
-            await owned.commit(replace(owned.position, definition=ready), ())
+            await owned.commit(replace(owned.position, definition=ready), owned.collect())
             return True
 
     def _is_answered(self, partition: int, apply: str) -> bool:

@@ -22,7 +22,13 @@ class Sized:
 def fill(cache: AccountCache[Sized], *accounts: Sized) -> None:
     for one in accounts:
         cache.put(one)
-    cache.settle(accounts)
+    settle(cache, *accounts)
+
+
+def settle(cache: AccountCache[Sized], *accounts: Sized) -> None:
+    for one in accounts:
+        cache.count(one)
+    cache.settle()
 
 
 def names(cache: AccountCache[Sized], asked: str) -> str:
@@ -45,7 +51,7 @@ def test_an_account_that_grows_takes_the_room_of_others() -> None:
     accounts = [Sized(name) for name in "abcdefghij"]
     fill(cache, *accounts)
     accounts[9].size = 45
-    cache.settle([accounts[9]])
+    settle(cache, accounts[9])
     assert (names(cache, "abcdefghij"), cache.used) == ("efghij", 95)
 
 
@@ -75,7 +81,7 @@ def test_what_a_partition_works_on_stays_until_it_has_committed() -> None:
     fill(large, *[Sized(f"{number}") for number in range(8)])
     fill(small, *map(Sized, "abcde"))
     assert (large.used, small.used) == (80, 50)
-    large.settle([])
+    large.settle()
     assert budget.used == 100
     busy = False
     fill(small, Sized("f"))
@@ -96,12 +102,12 @@ def test_what_is_dropped_or_replaced_is_counted_no_longer(again: int) -> None:
     cache.clear()
     assert (cache.used, budget.used, len(cache)) == (0, 0, 0)
     fill(cache, Sized("x"))
-    cache.settle([Sized("x"), Sized("elsewhere")])
+    settle(cache, Sized("x"), Sized("elsewhere"))
     assert budget.used == 10
 
 
 def test_an_account_that_is_not_kept_takes_no_room() -> None:
     cache: AccountCache[Sized] = AccountCache(CacheBudget(30))
     fill(cache, *map(Sized, "ab"))
-    cache.settle([Sized("c", 100)])
+    settle(cache, Sized("c", 100))
     assert (names(cache, "abc"), cache.used) == ("ab", 20)

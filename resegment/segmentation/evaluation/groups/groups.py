@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Final
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from resegment.schemas.state import KIND_NUMBERS, Entry
 from resegment.segmentation.evaluation.groups.forming import Merged, Ranking, form_groups, merge
@@ -34,16 +35,20 @@ class Moved(msgspec.Struct, gc=False):
     into: list[Entry]
 
 
-class Groups(msgspec.Struct, eq=False, gc=False):
+@mypyc_attr(acyclic=True)
+class Groups:
     """The groups of one account's facts. Facts that can be the same as others are linked by their keys."""
 
-    grouper: Grouper
-    _by_key: dict[tuple[int, Hashable], list[Entry]] = {}
-    """Facts with a key, by time."""
-    _keys: dict[int, frozenset[tuple[int, Hashable]]] = {}
-    """By the `id()` of a fact: its keys."""
-    _counted: dict[int, Entry] = {}
-    """By the `id()` of a fact: the fact that counts for its group."""
+    __slots__ = ("_by_key", "_counted", "_keys", "grouper")
+
+    def __init__(self, grouper: Grouper) -> None:
+        self.grouper = grouper
+        self._by_key: dict[tuple[int, Hashable], list[Entry]] = {}
+        """Facts with a key, by time."""
+        self._keys: dict[int, frozenset[tuple[int, Hashable]]] = {}
+        """By the `id()` of a fact: its keys."""
+        self._counted: dict[int, Entry] = {}
+        """By the `id()` of a fact: the fact that counts for its group."""
 
     def add(self, entry: Entry) -> Moved:
         """Add a fact."""

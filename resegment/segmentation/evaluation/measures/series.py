@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
@@ -19,17 +19,20 @@ CHUNK: Final = 32
 Summary = Any
 """What a measure computes from some consecutive facts; each measure has its own type."""
 
-# An account and its parts are Structs with gc=False. A worker holds hundreds of thousands of them, and none refers back
-# to its owner, so the garbage collector does not need to visit them.
+
+# A worker holds hundreds of thousands of these, and none refers back to its owner. So where they are compiled, the
+# garbage collector does not visit them: they are acyclic.
 
 
-class Series(msgspec.Struct, eq=False, gc=False):
+@mypyc_attr(acyclic=True)
+class Series:
     """The facts that match one matcher, in the order of (time, id, source). The newest `cap` of them count."""
 
-    times: list[int] = []
-    entries: list[Entry] = []
-    cap: int = NEVER
-    _summaries: dict[object, list[Summary]] | None = None
+    __slots__ = ("_summaries", "cap", "entries", "times")
+
+    def __init__(self, times: list[int], entries: list[Entry], cap: int = NEVER) -> None:
+        self.times, self.entries, self.cap = times, entries, cap
+        self._summaries: dict[object, list[Summary]] | None = None
 
     def add(self, entry: Entry) -> None:
         times, time = self.times, entry.time
@@ -119,15 +122,20 @@ class Series(msgspec.Struct, eq=False, gc=False):
         return min(instant, closing + closes) if closing != NEVER else instant
 
 
-class History(Series, eq=False, gc=False, kw_only=True):
+@mypyc_attr(acyclic=True)
+class History(Series):
     """The snapshots that carry an attribute, or several that the same snapshots carry: so many `users`."""
 
-    users: int = 1
+    __slots__ = ("users",)
+
+    def __init__(self, times: list[int], entries: list[Entry], cap: int, users: int) -> None:
+        super().__init__(times, entries, cap)
+        self.users = users
 
     def part(self, users: int) -> History:
         """Return a history of its own for some of the users."""
         self.users -= users
-        return History(self.times.copy(), self.entries.copy(), self.cap, users=users)
+        return History(self.times.copy(), self.entries.copy(), self.cap, users)
 
     def newest(self, field: str) -> Any:
         """Return the value of the newest snapshot; None if there is none, or if it clears the attribute."""
@@ -142,11 +150,16 @@ class History(Series, eq=False, gc=False, kw_only=True):
         return (self.entries[place - 1].data or {})[field] if place > self.floor else None
 
 
-class Inventory(Series, eq=False, gc=False):
+@mypyc_attr(acyclic=True)
+class Inventory(Series):
     """The set of technologies: snapshots replace it, tech facts add to it and remove from it."""
 
-    _names: set[Any] | None = None
-    _applied: int = 0
+    __slots__ = ("_applied", "_names")
+
+    def __init__(self, times: list[int], entries: list[Entry]) -> None:
+        super().__init__(times, entries)
+        self._names: set[Any] | None = None
+        self._applied = 0
 
     def add(self, entry: Entry) -> None:
         times = self.times

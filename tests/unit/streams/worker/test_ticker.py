@@ -77,7 +77,7 @@ class Partitions:
         for owned in self.manager:
             account = RoutedAccount("a.com", RoutedState())
             account.deadline = DUE
-            await owned.commit(owned.position, [account])
+            await owned.commit(owned.position, owned.collect([account]))
         try:
             yield
         finally:
