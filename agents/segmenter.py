@@ -275,9 +275,7 @@ def _read(
     return reading
 
 
-def _decode(
-    batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead_letters: str
-) -> list[Known]:
+def _decode(batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead_letters: str) -> list[Known]:
     """Return what becomes known of an account, and set aside the records that are not about it."""
     found: list[Known] = []
     for clock, step, records in reading.known[name]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from resegment.schemas.change import SegmentChange
 from resegment.schemas.contracts.reasons import OPEN, Instant, Reason, ShortTest
 from resegment.schemas.segments import Play, Route
 from resegment.schemas.shrinking import fit_command
-from resegment.schemas.times import format_instant
 
 CHANGE_TYPE: Final = "gtm.segment-change.v1"
 COMMAND_TYPE: Final = "gtm.workflow-command.v1"
@@ -260,59 +256,6 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
 
 
-def encode_change(
-    change: SegmentChange,
-    play: str | None,
-    message: Mapping[str, Any] | orjson.Fragment | None,
-    routes: Mapping[str, orjson.Fragment | None],
-    left_routes: Mapping[str, orjson.Fragment | None] | None = None,
-    *,
-    holdout: bool = False,
-    experiment: str | None = None,
-    variant: str | None = None,
-) -> bytes:
-    """Return the event of a change. `message` is its rendered play; `routes` are by segment name, as JSON.
-
-    `left_routes` are those of the version before, where a new one moved the account out of a segment of that one.
-    """
-    at, decided_at = change.effective_at, change.decided_at
-    effective = format_instant(at)
-    data = {
-        "account": change.account,
-        "sequence_number": change.sequence_number,
-        "from": change.from_,
-        "to": change.to,
-        "effective_at": effective,
-        "decided_at": effective if decided_at == at else format_instant(decided_at),
-        "cause": msgspec.to_builtins(change.cause),
-        "reason": change.reason,
-        "also_qualified": change.also_qualified,
-        "definition_version": change.definition_version,
-        "supersedes": change.supersedes,
-        "supersedes_to": change.supersedes_to,
-        "play": play,
-        "message": message,
-        "route": None if change.to is None else routes.get(change.to),
-        "from_route": None if change.from_ is None else (left_routes or routes).get(change.from_),
-        "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
-        "holdout": holdout,
-        "standing": change.active_gates,
-        "values": change.values,
-        "do_not_contact": change.do_not_contact,
-        "lost_until": format_instant(change.lost_until) if change.lost_until else None,
-        "parent": change.parent,
-        "apply_route": change.route,
-        "moved": change.moved,
-        "rollback_of": change.rollback_of,
-        "absent": change.absent,
-        "stays_until": None if change.stays_until is None else format_instant(change.stays_until),
-        "experiment": experiment,
-        "variant": variant,
-    }
-    event = _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, effective, data)
-    return bytes(memoryview(orjson.dumps(event)))  # a copy, as the bytes that orjson returns hold 8 KB each
-
-
 def identify_command(change: str, action: Action, workflow: str, attempt: int = 0) -> str:
     """Return the idempotency key: the same command always has the same. `attempt` counts later decisions on a change."""
     return _hash(change, action, workflow, *((attempt,) if attempt else ()))
@@ -323,7 +266,9 @@ def encode_command(command: WorkflowCommand) -> bytes:
     at = command.cause["effective_at"]
     return fit_command(
         msgspec.json.encode(
-            _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command)
+            wrap_event(
+                command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command
+            )
         )
     )
 
@@ -333,7 +278,8 @@ def describe_play(play: Play) -> dict[str, Any]:
     return play.model_dump(mode="json", exclude_defaults=True)
 
 
-def _event(event_id: str, kind: str, source: str, account: str, at: str, data: Any) -> dict[str, Any]:
+def wrap_event(event_id: str, kind: str, source: str, account: str, at: str, data: Any) -> dict[str, Any]:
+    """Return the CloudEvent around data, about an account as of an instant."""
     return {
         "specversion": "1.0",
         "id": event_id,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
+from typing import Final
 
-_SEED = 0x9747B28C
-_MIX = 0x5BD1E995
-_MASK = 0xFFFFFFFF
-_HOT_KEYS = 65_536
-_LONGEST_HOT = 256
+from mypy_extensions import i64
+
+_SEED: Final = 0x9747B28C
+_MIX: Final = 0x5BD1E995
+_MASK: Final = 0xFFFFFFFF
+_POSITIVE: Final = 0x7FFFFFFF
+_HOT_KEYS: Final = 65_536
+_LONGEST_HOT: Final = 256
+REMEMBERS: Final = __file__.endswith(".py")
+"""Whether partitions of keys are remembered: where this module is compiled, to hash a key costs less."""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -19,25 +24,31 @@ def partition_of(key: bytes, partitions: int) -> int:
     """
     if partitions < 1:
         raise ValueError(f"a topic has at least one partition, not {partitions}")
+    if not REMEMBERS:
+        return _hash(key) % partitions
     return (_hash_hot(key) if len(key) <= _LONGEST_HOT else _hash(key)) % partitions
 
 
 def _hash(key: bytes) -> int:
-    return _murmur2(key) & 0x7FFFFFFF
-
-
-def _murmur2(data: bytes) -> int:
-    length = len(data)
-    tail = length & 3
-    body = length - tail
-    value = _SEED ^ length
-    for (word,) in struct.iter_unpack("<I", data[:body]):
-        mixed = word * _MIX & _MASK
+    length: i64 = len(key)
+    rest: i64 = length & 3
+    body: i64 = length - rest
+    value: i64 = _SEED ^ length
+    at: i64 = 0
+    while at < body:
+        word: i64 = key[at] | key[at + 1] << 8 | key[at + 2] << 16 | key[at + 3] << 24
+        mixed: i64 = word * _MIX & _MASK
         value = (value * _MIX & _MASK) ^ ((mixed ^ mixed >> 24) * _MIX & _MASK)
-    if tail:
-        value = (value ^ int.from_bytes(data[body:], "little")) * _MIX & _MASK
+        at += 4
+    if rest:
+        tail: i64 = key[body]
+        if rest > 1:
+            tail |= key[body + 1] << 8
+        if rest > 2:
+            tail |= key[body + 2] << 16
+        value = (value ^ tail) * _MIX & _MASK
     value = (value ^ value >> 13) * _MIX & _MASK
-    return value ^ value >> 15
+    return (value ^ value >> 15) & _POSITIVE
 
 
 _hash_hot = lru_cache(maxsize=_HOT_KEYS)(_hash)

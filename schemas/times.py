@@ -12,7 +12,8 @@ _EPOCH: Final = EPOCH.replace(tzinfo=None)
 _MINUTES: Final = tuple(f"{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
 _SECONDS: Final = tuple(f":{second:02d}" for second in range(60))
 _MILLIS: Final = ("Z", *(f".{millis:03d}Z" for millis in range(1, 1000)))
-_MINUTE_OF: Final = {text: number * 60_000 for number, text in enumerate(_MINUTES)}
+_HOUR_OF: Final = {f"T{hour:02d}:": hour * 3_600_000 for hour in range(24)}
+_MINUTE_OF: Final = {f"{minute:02d}:": minute * 60_000 for minute in range(60)}
 _SECOND_OF: Final = {f"{second:02d}": second * 1000 for second in range(60)}
 _MILLIS_OF: Final = {"Z": 0} | {f".{millis:03d}Z": millis for millis in range(1000)}
 _MOST_DAYS: Final = 4096
@@ -44,10 +45,9 @@ def parse_instant(text: str) -> int:
     """
     try:
         # The usual spelling: UTC, to the second or millisecond.
-        if text[10] == "T" and text[16] == ":":
-            known = _days[text[:10]] + _MINUTE_OF[text[11:16]] + _SECOND_OF[text[17:19]]
-            return known + _MILLIS_OF[text[19:]]
-    except (KeyError, IndexError):
+        known = _days[text[:10]] + _HOUR_OF[text[10:14]] + _MINUTE_OF[text[14:17]] + _SECOND_OF[text[17:19]]
+        return known + _MILLIS_OF[text[19:]]
+    except KeyError:
         pass
     return _parse_any(text)
 

@@ -15,7 +15,7 @@ from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.outcomes.facts import Learned, to_outcome
-from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
+from resegment.schemas.outgoing import CONTENT_TYPE
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
     AccountEvent,
@@ -28,6 +28,7 @@ from resegment.schemas.routing import (
 from resegment.schemas.shrinking import MAX_BYTES, fit_change
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.plays.rendering import cited_in, render_play
+from resegment.streams.change_event import encode_change
 from resegment.streams.kafka.topics import Topics
 
 log = structlog.get_logger(__name__)

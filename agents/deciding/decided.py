@@ -110,9 +110,7 @@ class Decided:
             messages += [factory.forward(one, clock) for one in self.forwards]
         return [change for change, _ in self._changes], messages
 
-    async def commit(
-        self, owned: Owned, position: Position, writes: Writes[Account]
-    ) -> list[SegmentChange]:
+    async def commit(self, owned: Owned, position: Position, writes: Writes[Account]) -> list[SegmentChange]:
         """Commit what is written of accounts with all that was decided about them."""
         changes, messages = self.settle(position.clock)
         await owned.commit(position, writes, messages, sizes=count_moves(changes), decided=len(changes))

@@ -90,7 +90,7 @@ class StateWrite:
 
     __slots__ = ("appends", "data")
 
-    def __init__(self, data: bytes, appends: bool = False) -> None:  # noqa: FBT001, FBT002
+    def __init__(self, data: bytes, appends: bool = False) -> None:
         self.data, self.appends = data, appends
 
 

@@ -82,7 +82,9 @@ async def restore_partition(
                 events = tell_relatives(name, account.state, (), own, restrictions.parent, clock)
                 messages += [tell(source.topics.routing_events.name, one) for one in events]
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
-        await owned.commit(owned.position, owned.collect(accounts.values()), messages, sizes=sorted(sizes.items()))
+        await owned.commit(
+            owned.position, owned.collect(accounts.values()), messages, sizes=sorted(sizes.items())
+        )
     definition = encode_in_force(InForce(in_force, None if in_force is None else 0))
     position = replace(owned.position, clock=clock, side=side, definition=definition)
     if last is not None:

@@ -37,7 +37,7 @@ class AttributeTests:
             for number, leaf in self.tests:
                 if untils[number] < 0:
                     values[number], untils[number] = leaf.evaluate(account, t)
-        elif history.times and history.times[-1] > t:
+        elif history.entries and history.entries[-1].time > t:
             for number, leaf in self.tests:
                 values[number], untils[number] = leaf.evaluate(account, t)
         else:

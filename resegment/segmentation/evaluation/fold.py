@@ -199,7 +199,7 @@ class Fold:
         for watcher in program.matchers[kind].find(data):
             series = account.series.get(watcher.number)
             if series is None:
-                account.series[watcher.number] = Series([entry.time], [entry], limit)
+                account.series[watcher.number] = Series([entry], limit)
             else:
                 series.add(entry)
             touched.update(watcher.leaves)
@@ -208,9 +208,9 @@ class Fold:
         elif kind == TECH and (technology := self._technology(data)) is not None:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
-                inventory = account.attributes[TECHNOLOGIES] = Inventory([], [])
+                inventory = account.attributes[TECHNOLOGIES] = Inventory([])
             # The first fact can make the set known, which changes tests of any name.
-            first = not inventory.times or inventory.times[0] > entry.known
+            first = not inventory.entries or inventory.entries[0].time > entry.known
             inventory.add(entry)
             if first:
                 touched.update(program.attribute_leaves.get(TECHNOLOGIES, ()))
@@ -222,11 +222,11 @@ class Fold:
         attributes, names = account.attributes, entry.data or {}
         self._touch(account, names, touched)
         if not attributes and names:
-            first = History([entry.time], [entry], self.retention.limit, len(names))
+            first = History([entry], self.retention.limit, len(names))
             account.attributes = dict.fromkeys(names, first)
             if TECHNOLOGIES in names:
                 first.users -= 1
-                account.attributes[TECHNOLOGIES] = Inventory([entry.time], [entry])
+                account.attributes[TECHNOLOGIES] = Inventory([entry])
             return
         fresh: History | None = None
         held: dict[int, list[str]] = {}
@@ -234,13 +234,13 @@ class Fold:
             history = attributes.get(name)
             if name == TECHNOLOGIES:
                 if history is None:
-                    history = attributes[name] = Inventory([], [])
+                    history = attributes[name] = Inventory([])
                 history.add(entry)
             elif history is not None:
                 held.setdefault(id(history), []).append(name)
             else:
                 if fresh is None:
-                    fresh = History([entry.time], [entry], self.retention.limit, 0)
+                    fresh = History([entry], self.retention.limit, 0)
                 fresh.users += 1
                 attributes[name] = fresh
         for together in held.values():

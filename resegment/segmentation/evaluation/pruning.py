@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +104,7 @@ class Pruner:
                 lasting = (
                     max(watcher.closes, memory) + self.retention.slack[KIND_NUMBERS[watcher.matcher.kind]]
                 )
-                low = max(low, bisect_right(series.times, now - lasting))
+                low = max(low, series.reach(now - lasting))
             claims.kept.update(map(id, entries[low:] if low else entries))
             if low:
                 claims.spent.update(map(id, entries[floor:low]))
@@ -239,7 +238,7 @@ def _index(program: Program, entries: Iterable[Entry], grouped: list[Groups]) ->
             found.setdefault(watcher.number, []).append(entry)
     for facts in found.values():
         facts.sort(key=_order)
-    return {number: Series([one.time for one in facts], facts) for number, facts in found.items()}
+    return {number: Series(facts) for number, facts in found.items()}
 
 
 def _recency(entry: Entry) -> tuple[int, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import Any, Final, Literal
 
 import msgspec
@@ -303,7 +302,7 @@ class _Reader:
 
     def _snapshot(self, field: str, t: int) -> list[Entry]:
         history = self.account.attributes.get(field)
-        place = 0 if history is None else bisect_right(history.times, t)
+        place = 0 if history is None else history.reach(t)
         return [] if history is None or not place else [history.entries[place - 1]]
 
     def _unknown(self, name: str, part: Compare | None = None) -> list[str]:

@@ -223,7 +223,8 @@ def _known_at(account: Account, name: str, t: int) -> int | None:
     history = account.attributes.get(name)
     if history is None:
         return None
-    return max((at for at in history.times if at <= t), default=None)
+    place = history.reach(t)
+    return history.entries[place - 1].time if place else None
 
 
 def describe_report(report: StaleReport) -> Mapping[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, parse_duration
@@ -30,15 +29,15 @@ LOOKAHEAD = 16
 """How many boundaries a test looks ahead for a change before it asks to be evaluated again."""
 
 
-class Leaf(Protocol):
+class Leaf:
     """One test."""
 
     def evaluate(self, account: Account, t: int) -> Verdict:
         """Return the value at t and until when it lasts."""
-        ...
+        raise NotImplementedError
 
 
-class OccursLeaf:
+class OccursLeaf(Leaf):
     """Tests how many facts of a series count."""
 
     def __init__(self, series: int, window: Window, count: Checks, predicate: Predicate) -> None:
@@ -50,24 +49,22 @@ class OccursLeaf:
         series = account.series.get(self.series)
         if series is None:
             return self.predicate(0), NEVER
-        times = series.times
-        size, latest = len(times), t - self.opens
-        high = size if size and times[-1] <= latest else bisect_right(times, latest)
-        opening = times[high] + self.opens if high < size else NEVER
+        entries = series.entries
+        size, high = len(entries), series.reach(t - self.opens)
+        opening = entries[high].time + self.opens if high < size else NEVER
         closes, least, floor = self.closes, self.least, size - series.cap
         if least is not None:
             # The newest `least` facts decide: true until the oldest of them stops counting.
-            if (
-                high < least
-                or high - least < floor
-                or (closes != NEVER and times[high - least] + closes <= t)
-            ):
+            if high < least or high - least < floor:
                 return False, opening
-            return True, NEVER if closes == NEVER else times[high - least] + closes
+            if closes == NEVER:
+                return True, NEVER
+            ends = entries[high - least].time + closes
+            return (True, ends) if ends > t else (False, opening)
         if closes == NEVER:
             return self.predicate(high - min(max(floor, 0), high)), opening
-        low = min(max(bisect_right(times, t - closes), floor), high)
-        closing = times[low] + closes if low < high else NEVER
+        low = min(max(series.reach(t - closes), floor), high)
+        closing = entries[low].time + closes if low < high else NEVER
         return self.predicate(high - low), min(opening, closing)
 
     def evidence(self, account: Account, t: int) -> list[Entry]:
@@ -88,7 +85,7 @@ def _least_count(count: Checks) -> int | None:
     return None
 
 
-class MeasureLeaf:
+class MeasureLeaf(Leaf):
     """Tests an attribute, or a trait that moves in steps."""
 
     def __init__(self, measure: Measure, predicate: Predicate) -> None:
@@ -117,8 +114,8 @@ class AttributeLeaf(MeasureLeaf):
         history = account.attributes.get(self.field)
         if history is None:
             return self._unknown
-        times = history.times
-        if times and times[-1] > t:
+        entries = history.entries
+        if entries and entries[-1].time > t:
             return super().evaluate(account, t)
         return self.predicate(history.newest(self.field)), NEVER
 
@@ -127,7 +124,7 @@ CLOSE = 1e-13
 """How close to a bound, in relation to it, a decayed sum is computed exactly."""
 
 
-class DecayLeaf:
+class DecayLeaf(Leaf):
     """Tests a decayed sum. Between two boundaries it is C * 2^(-t / half_life), so crossings are computed directly."""
 
     def __init__(self, decay: DecayOf, checks: Checks, predicate: Predicate) -> None:
@@ -179,7 +176,7 @@ def _bounds(check: Check) -> tuple[float, ...]:
     return (float(operand),) if isinstance(operand, int | float) and not isinstance(operand, bool) else ()
 
 
-class UnfollowedLeaf:
+class UnfollowedLeaf(Leaf):
     """Tests how many facts count that no later fact of another series undoes."""
 
     def __init__(self, facts: Selection, predicate: Predicate) -> None:
@@ -193,7 +190,7 @@ class UnfollowedLeaf:
         return self.facts.entries(account, t)
 
 
-class DatedLeaf:
+class DatedLeaf(Leaf):
     """Tests a value with operators whose answer depends on the instant: dates near now, values that grow old."""
 
     def __init__(self, measure: Measure, checks: Checks) -> None:
@@ -232,7 +229,7 @@ class DatedLeaf:
         return (value, min(until, stale)) if t < stale else (None, until)
 
 
-class ReferenceLeaf:
+class ReferenceLeaf(Leaf):
     """The value of another condition, which is evaluated before it."""
 
     def __init__(self, logic: Logic) -> None:
@@ -242,7 +239,7 @@ class ReferenceLeaf:
         return self.logic.evaluate(account.values, account.untils)
 
 
-class ScoreLeaf:
+class ScoreLeaf(Leaf):
     """Tests a score, or a ratio of one, whose terms are evaluated before it."""
 
     def __init__(self, measure: Measure, predicate: Predicate) -> None:

@@ -8,6 +8,7 @@ from resegment.errors import RefusedEvent
 from resegment.identity.aliases import resolve_subject
 from resegment.schemas.change import Restrictions
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.leaves.leaves import Leaf, Verdict
 from resegment.segmentation.evaluation.measures.measures import Attribute
 from resegment.segmentation.evaluation.measures.newest import NewestOf
 
@@ -21,7 +22,7 @@ UNRESTRICTED: Final = Restrictions()
 """Of an account without such facts."""
 
 
-class RestrictionsLeaf:
+class RestrictionsLeaf(Leaf):
     """Reads the restrictions of an account. As a test it is always false: it matters when its facts change."""
 
     def __init__(
@@ -30,7 +31,7 @@ class RestrictionsLeaf:
         self._persons, self._lost, self._cooldown, self._parent = persons, lost, cooldown, parent
         self._series = frozenset(number for one in (*persons, lost) for number in one.series)
 
-    def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         """Return false, and until when the restrictions last if no fact arrives."""
         until = min(one.boundary(account, t) for one in (*self._persons, self._lost))
         return False, until if self._parent is None else min(until, self._parent.boundary(account, t))

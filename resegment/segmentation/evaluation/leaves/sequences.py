@@ -10,10 +10,10 @@ from operator import attrgetter
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.leaves.leaves import Verdict
+from resegment.segmentation.evaluation.leaves.leaves import Leaf, Verdict
 
 
-class SequenceLeaf:
+class SequenceLeaf(Leaf):
     """Tests for one fact per step, with strictly increasing times inside the window and gaps that are short enough."""
 
     def __init__(self, series: tuple[int, ...], within: int, gap: int | None) -> None:
@@ -38,7 +38,7 @@ class SequenceLeaf:
             if series is None:
                 return None
             low, high = series.span(0, self.within, t)
-            times = series.times[low:high]
+            times = [one.time for one in series.entries[low:high]]
             if index == 0:
                 ends = starts = times
                 continue
@@ -61,10 +61,10 @@ class SequenceLeaf:
         before = t + 1
         for number in reversed(self.series):
             series = account.series.get(number)
-            place = 0 if series is None else bisect_left(series.times, before)
+            place = 0 if series is None else series.find(before)
             if series is None or place <= series.floor:
                 return None
-            before = series.times[place - 1]
+            before = series.entries[place - 1].time
             if before <= t - self.within:
                 return None
             chain.append(before)

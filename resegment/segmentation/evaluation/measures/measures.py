@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from decimal import Context, Decimal, localcontext
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, format_instant
@@ -19,30 +19,25 @@ from resegment.segmentation.language.conditions import Aggregation
 from resegment.segmentation.language.operators import is_number
 
 
-class Measure(Protocol):
+class Measure:
     """A value in time."""
 
     def value(self, account: Account, t: int) -> Any:
         """Return the value at t; None if it is unknown."""
-        ...
+        raise NotImplementedError
 
     def boundary(self, account: Account, t: int) -> int:
         """Return an instant no later than the next one at which time alone changes the value, or NEVER."""
-        ...
+        raise NotImplementedError
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         """Yield the value at t, then at each boundary after it."""
-        ...
+        while t != NEVER:
+            yield t, self.value(account, t)
+            t = self.boundary(account, t)
 
 
-def follow(measure: Measure, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-    """Yield the course of any measure."""
-    while t != NEVER:
-        yield t, measure.value(account, t)
-        t = measure.boundary(account, t)
-
-
-class Attribute:
+class Attribute(Measure):
     """The newest value in snapshots."""
 
     def __init__(self, field: str) -> None:
@@ -61,11 +56,8 @@ class Attribute:
         history = account.attributes.get(self.field)
         return NEVER if history is None else history.next_after(t)
 
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
 
-
-class AggregateOf:
+class AggregateOf(Measure):
     """A value over the facts in a window."""
 
     def __init__(self, function: Aggregation, facts: Selection, field: str | None) -> None:
@@ -90,7 +82,7 @@ class AggregateOf:
             series is None or series.next_after(t - window.opens) == NEVER
         )
         if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
-            return follow(self, account, t)
+            return super().course(account, t)
         return self._fall(series, value, t)
 
     def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
@@ -99,11 +91,11 @@ class AggregateOf:
         closes, field = self.facts.window.closes, self.field
         if series is None or closes == NEVER:
             return
-        times, entries = series.times, series.entries
+        entries = series.entries
         low, high = series.span(self.facts.window.opens, closes, t)
         while low < high:
-            time = times[low]
-            while low < high and times[low] == time:
+            time = entries[low].time
+            while low < high and entries[low].time == time:
                 number = 1 if field is None else (entries[low].data or {}).get(field)
                 if type(number) is int:
                     value -= number
@@ -116,7 +108,7 @@ _NOTHING: Final = Decimal("1e-60")
 """What rounding leaves of an exact zero, in relation to the bound."""
 
 
-class DecayOf:
+class DecayOf(Measure):
     """sum of field * 2^(-(t - time) / half_life) over the facts in a window."""
 
     def __init__(self, facts: Selection, field: str | None, half_life: int) -> None:
@@ -157,9 +149,6 @@ class DecayOf:
     def boundary(self, account: Account, t: int) -> int:
         return self.facts.boundary(account, t)
 
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
-
     def compare(self, account: Account, t: int, instant: int, bound: float) -> int:
         """Return -1, 0 or 1: whether the facts that count at t sum up to less, as much or more than a bound at an instant.
 
@@ -181,7 +170,7 @@ class DecayOf:
         return value if is_number(value) else 0
 
 
-class TimeOf:
+class TimeOf(Measure):
     """The time of the latest or earliest fact that counts, as RFC 3339."""
 
     def __init__(self, facts: Selection, *, latest: bool) -> None:
@@ -191,20 +180,17 @@ class TimeOf:
         series, low, high = self.facts.span(account, t)
         if series is None or low >= high:
             return None
-        return format_instant(series.times[high - 1 if self._latest else low])
+        return format_instant(series.entries[high - 1 if self._latest else low].time)
 
     def boundary(self, account: Account, t: int) -> int:
         return self.facts.boundary(account, t)
-
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
 
 
 OPENING: Final = frozenset({"opened", "reopened", "added"})
 """The values of `change` by which the latest fact of a group says that it is open."""
 
 
-class OpenOf:
+class OpenOf(Measure):
     """How many groups of facts are open: `passes` tests the latest fact of each."""
 
     def __init__(self, series: int, by: str, passes: Callable[[dict[str, Any]], bool] | None) -> None:
@@ -260,11 +246,8 @@ class OpenOf:
     def boundary(self, account: Account, t: int) -> int:
         return account.boundary(self.series, 0, NEVER, t)
 
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
 
-
-class AccountName:
+class AccountName(Measure):
     """The account's own domain."""
 
     def value(self, account: Account, t: int) -> str:  # noqa: ARG002  # a measure's signature
@@ -277,7 +260,7 @@ class AccountName:
         return iter(((t, account.name),))
 
 
-class ScoreOf:
+class ScoreOf(Measure):
     """The sum of the points of the terms that are true. The account's tests have been evaluated at t."""
 
     def __init__(self, terms: tuple[tuple[Logic, int | float], ...]) -> None:
@@ -302,7 +285,7 @@ class ScoreOf:
         return iter(((t, self.value(account, t)),))
 
 
-class RatioOf:
+class RatioOf(Measure):
     """One value divided by another; unknown if either is, or if the second is 0."""
 
     def __init__(self, over: Measure, under: Measure) -> None:
@@ -317,11 +300,8 @@ class RatioOf:
     def boundary(self, account: Account, t: int) -> int:
         return min(self.over.boundary(account, t), self.under.boundary(account, t))
 
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
 
-
-class GrowthOf:
+class GrowthOf(Measure):
     """(v(t) - v(t - over)) / abs(v(t - over)) of an attribute."""
 
     def __init__(self, field: str, over: int) -> None:
@@ -339,6 +319,3 @@ class GrowthOf:
             return NEVER
         past = history.next_after(t - self.over)
         return min(history.next_after(t), past + self.over if past != NEVER else NEVER)
-
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.measures.measures import follow
+from resegment.segmentation.evaluation.measures.measures import Measure
 from resegment.segmentation.language.conditions import Newest
 
 
-class NewestOf:
+class NewestOf(Measure):
     """Counts the groups of facts whose newest one has one of some actions. `series` are those of its matchers."""
 
     def __init__(self, series: tuple[int, ...], newest: Newest) -> None:
@@ -54,9 +51,6 @@ class NewestOf:
 
     def boundary(self, account: Account, t: int) -> int:
         return min((account.boundary(number, 0, NEVER, t) for number in self.series), default=NEVER)
-
-    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        return follow(self, account, t)
 
 
 def _order(entry: Entry) -> tuple[int, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 from resegment.schemas.state import Entry
@@ -27,7 +26,7 @@ class Selection:
             return None, 0, 0
         low, high = series.span(self.window.opens, self.window.closes, t)
         if self.followers is not None and (newest := self.newest_follower(account, t)) is not None:
-            low = min(max(low, bisect_left(series.times, newest)), high)
+            low = min(max(low, series.find(newest)), high)
         return series, low, high
 
     def newest_follower(self, account: Account, t: int) -> int | None:

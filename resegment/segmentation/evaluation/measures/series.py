@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
@@ -28,31 +29,28 @@ Summary = Any
 class Series:
     """The facts that match one matcher, in the order of (time, id, source). The newest `cap` of them count."""
 
-    __slots__ = ("_summaries", "cap", "entries", "times")
+    __slots__ = ("_summaries", "cap", "entries")
 
-    def __init__(self, times: list[int], entries: list[Entry], cap: int = NEVER) -> None:
-        self.times, self.entries, self.cap = times, entries, cap
+    def __init__(self, entries: list[Entry], cap: int = NEVER) -> None:
+        self.entries, self.cap = entries, cap
         self._summaries: dict[object, list[Summary]] | None = None
 
     def add(self, entry: Entry) -> None:
-        times, time = self.times, entry.time
-        if not times or times[-1] < time:
-            times.append(time)
-            self.entries.append(entry)
+        entries, time = self.entries, entry.time
+        if not entries or entries[-1].time < time:
+            entries.append(entry)
             return
-        place = bisect_right(times, time)
+        place = self.reach(time)
         key = (entry.id, entry.source)
-        while place and times[place - 1] == time and _key(self.entries[place - 1]) > key:
+        while place and entries[place - 1].time == time and _key(entries[place - 1]) > key:
             place -= 1
-        times.insert(place, time)
-        self.entries.insert(place, entry)
+        entries.insert(place, entry)
         self._outdate(place)
 
     def remove(self, entry: Entry) -> None:
-        place = bisect_left(self.times, entry.time)
+        place = self.find(entry.time)
         while self.entries[place] is not entry:
             place += 1
-        del self.times[place]
         del self.entries[place]
         self._outdate(place)
 
@@ -64,23 +62,29 @@ class Series:
     def keep(self, kept: set[int]) -> None:
         """Forget all facts but some, which `kept` has by their `id()`."""
         self.entries = [entry for entry in self.entries if id(entry) in kept]
-        self.times = [entry.time for entry in self.entries]
         self._summaries = None
 
     @property
     def floor(self) -> int:
         """The index of the first fact that counts: those before it are more than the newest `cap`."""
-        return max(0, len(self.times) - self.cap)
+        return max(0, len(self.entries) - self.cap)
 
     def reach(self, t: int) -> int:
         """Return the index after the last fact whose time is not after t."""
-        times = self.times
-        return len(times) if not times or times[-1] <= t else bisect_right(times, t)
+        entries = self.entries
+        size = len(entries)
+        if not size or entries[-1].time <= t:
+            return size
+        return bisect_right(entries, t, 0, size, key=_time)
+
+    def find(self, t: int) -> int:
+        """Return the index of the first fact whose time is not before t."""
+        return bisect_left(self.entries, t, key=_time)
 
     def span(self, opens: int, closes: int, t: int) -> tuple[int, int]:
         """Return the range of the facts that count at t: the first index, and the one after the last."""
         high = self.reach(t - opens)
-        low = 0 if closes == NEVER else bisect_right(self.times, t - closes)
+        low = 0 if closes == NEVER else self.reach(t - closes)
         return min(max(low, self.floor), high), high
 
     def summarize(
@@ -102,15 +106,13 @@ class Series:
 
     def newest_at(self, t: int) -> Entry | None:
         """Return the newest fact whose time is not after t."""
-        place = bisect_right(self.times, t)
+        place = self.reach(t)
         return self.entries[place - 1] if place > self.floor else None
 
     def next_after(self, t: int) -> int:
         """Return the first time after t, or NEVER."""
-        times = self.times
-        if not times or times[-1] <= t:
-            return NEVER
-        return times[bisect_right(times, t)]
+        place = self.reach(t)
+        return self.entries[place].time if place < len(self.entries) else NEVER
 
     def boundary(self, opens: int, closes: int, t: int) -> int:
         """Return the next instant after t at which a fact starts or stops counting."""
@@ -128,14 +130,14 @@ class History(Series):
 
     __slots__ = ("users",)
 
-    def __init__(self, times: list[int], entries: list[Entry], cap: int, users: int) -> None:
-        super().__init__(times, entries, cap)
+    def __init__(self, entries: list[Entry], cap: int, users: int) -> None:
+        super().__init__(entries, cap)
         self.users = users
 
     def part(self, users: int) -> History:
         """Return a history of its own for some of the users."""
         self.users -= users
-        return History(self.times.copy(), self.entries.copy(), self.cap, users)
+        return History(self.entries.copy(), self.cap, users)
 
     def newest(self, field: str) -> Any:
         """Return the value of the newest snapshot; None if there is none, or if it clears the attribute."""
@@ -143,10 +145,7 @@ class History(Series):
 
     def value_at(self, t: int, field: str) -> Any:
         """Return the newest value whose time is not after t; None if there is none, or if it was cleared."""
-        times = self.times
-        if not times:
-            return None
-        place = len(times) if times[-1] <= t else bisect_right(times, t)
+        place = self.reach(t)
         return (self.entries[place - 1].data or {})[field] if place > self.floor else None
 
 
@@ -156,19 +155,16 @@ class Inventory(Series):
 
     __slots__ = ("_applied", "_names")
 
-    def __init__(self, times: list[int], entries: list[Entry]) -> None:
-        super().__init__(times, entries)
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__(entries)
         self._names: set[Any] | None = None
         self._applied = 0
 
     def add(self, entry: Entry) -> None:
-        times = self.times
-        if (
-            times
-            and entry.time <= times[-1]
-            and (entry.time, *_key(entry)) < (times[-1], *_key(self.entries[-1]))
-        ):
-            self._restart()
+        if self.entries:
+            last = self.entries[-1]
+            if entry.time <= last.time and (entry.time, *_key(entry)) < (last.time, *_key(last)):
+                self._restart()
         super().add(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -184,13 +180,13 @@ class Inventory(Series):
 
     def value_at(self, t: int, field: str) -> set[Any] | None:  # noqa: ARG002  # a history's signature
         """Return the set at t; None before anything is known about it."""
-        return self._reach(bisect_right(self.times, t))
+        return self._apply_to(self.reach(t))
 
     def newest(self, field: str) -> set[Any] | None:  # noqa: ARG002  # a history's signature
         """Return the set after all facts."""
-        return self._reach(len(self.times))
+        return self._apply_to(len(self.entries))
 
-    def _reach(self, reach: int) -> set[Any] | None:
+    def _apply_to(self, reach: int) -> set[Any] | None:
         if reach == self._applied:
             return self._names
         if reach < self._applied:
@@ -215,3 +211,6 @@ def _apply(names: set[Any] | None, data: dict[str, Any]) -> set[Any]:
 
 def _key(entry: Entry) -> tuple[str, str]:
     return entry.id, entry.source
+
+
+_time: Final = attrgetter("time")
