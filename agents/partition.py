@@ -7,15 +7,14 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal
 
 from resegment.agents.batch import Batch, Message, Record, stamped
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
-from resegment.schemas.logs.state_log import StateWrite
 from resegment.schemas.outcomes.ledger import compact_ledger
 from resegment.schemas.times import NEVER
-from resegment.state.account_cache import AccountCache, CacheBudget, SizedAccount
+from resegment.state.account_cache import AccountCache, CacheBudget
 from resegment.state.partition_store import (
     Commit,
     Committed,
@@ -23,6 +22,7 @@ from resegment.state.partition_store import (
     Position,
     StateMissing,
 )
+from resegment.state.writes import A, AccountCodec, Writes
 
 DUE_SLICE = 250
 """The most due accounts that one commit decides, so that live events don't wait long."""
@@ -30,35 +30,6 @@ DUE_SLICE = 250
 
 class OutOfStep(PartitionLost):
     """What was read does not follow what was committed: the partition must be claimed again."""
-
-
-class StoredAccount(SizedAccount, Protocol):
-    """The stored state of an account. `deadline` (ms) is the next instant that needs a decision, or NEVER."""
-
-    deadline: int
-
-    @property
-    def kept_deadline(self) -> int | None:
-        """Return the deadline in the store."""
-        ...
-
-
-A = TypeVar("A", bound=StoredAccount)
-
-
-class AccountCodec(Protocol[A]):
-    """Converts stored bytes to accounts, and back."""
-
-    def load(self, name: str, value: bytes | None) -> A:
-        """Return the account of that state, or a new one without state. Raises msgspec.DecodeError."""
-        ...
-
-    def write(self, account: A) -> StateWrite | None:
-        """Return what to store, or None if the store has it; `kept_deadline` becomes the account's deadline.
-
-        It counts as written: if it is not, the account must be dropped.
-        """
-        ...
 
 
 @dataclass(slots=True)
@@ -82,27 +53,6 @@ Where = Literal["topic", "side"]
 """The topic of a partition, or the one that is read beside it."""
 Holds = Callable[[Where, int, str], Awaitable[bool]]
 """Tells whether the topic has the record with this mark at an offset."""
-
-
-class Writes(Generic[A]):
-    """Collects what the next commit writes of accounts. An account is added once it is decided, while it is at hand."""
-
-    def __init__(self, codec: AccountCodec[A], cache: AccountCache[A]) -> None:
-        self._codec, self._cache = codec, cache
-        self.states: list[tuple[str, bytes]] = []
-        self.appended: list[tuple[str, bytes]] = []
-        self.deadlines: list[tuple[str, int | None]] = []
-
-    def add(self, account: A) -> None:
-        """Collect what changed of an account. It counts as written: without the commit, it must be dropped."""
-        before, name = account.kept_deadline, account.name
-        write = self._codec.write(account)
-        if write is not None:
-            (self.appended if write.appends else self.states).append((name, write.data))
-        now = account.kept_deadline
-        if now != before:
-            self.deadlines.append((name, now))
-        self._cache.count(account)
 
 
 class OwnedPartition(Generic[A]):

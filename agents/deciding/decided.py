@@ -7,7 +7,7 @@ from typing import Protocol
 
 from resegment.agents.batch import Message
 from resegment.agents.deciding.applying import Applied
-from resegment.agents.partition import OwnedPartition, Writes
+from resegment.agents.partition import OwnedPartition
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
@@ -15,6 +15,7 @@ from resegment.schemas.identities.forgotten import Forgotten
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
 from resegment.state.partition_store import Position
+from resegment.state.writes import Writes
 
 Owned = OwnedPartition[Account]
 

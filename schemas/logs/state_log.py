@@ -54,10 +54,8 @@ _DEFAULTS: Final = astuple(AccountState())
 _ENTRIES: Final = _NAMES.index("entries")
 _MEMBERSHIPS: Final = frozenset((_NAMES.index("membership"), _NAMES.index("before")))
 _SEGMENT: Final = (str, NoneType)
-Fields = tuple[Any, ...]
-"""The fields of a state, in their order."""
+Fields = tuple[Any, ...]  # of a state, in their order
 _BASE: Final = 0
-_COUNT: Final = len(_NAMES)
 _WHOLE: Final = 0xC6
 _copy: Final = AccountState.__copy__  # type: ignore[attr-defined]  # the type stubs leave it out
 _begin_whole: Final = Struct(">BIBI").pack
@@ -175,7 +173,7 @@ class StateLog:
     def _append(self, fields: Fields, stored: Fields) -> StateWrite | None:
         """Return what to append so that the store has the state, or None if the log would become too long."""
         changed: dict[int, Any] = {}
-        for number in range(_COUNT):
+        for number in range(len(fields)):
             field, before = fields[number], stored[number]
             if field is not before and field != before:
                 changed[number] = field

@@ -12,11 +12,12 @@ from typing import Final, Generic, NoReturn, TypeVar
 import structlog
 
 from resegment.agents.batch import Publisher, PublishFailed
-from resegment.agents.partition import Holds, OwnedPartition, StoredAccount
+from resegment.agents.partition import Holds, OwnedPartition
 from resegment.agents.relay import relay
 from resegment.errors import PartitionLost, ResegmentError, TransientError
 from resegment.metrics import Metrics
 from resegment.state.partition_store import StoreUnavailable
+from resegment.state.writes import StoredAccount
 from resegment.streams.transport.config import GIVE_UP_AFTER
 from resegment.streams.worker.failure import Failure
 

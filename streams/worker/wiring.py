@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from resegment.agents.deciding.sweep import find_due_sweep
 from resegment.agents.intake import IntakeRules
-from resegment.agents.partition import A, AccountCodec, OwnedPartition
+from resegment.agents.partition import OwnedPartition
 from resegment.agents.router import Router, has_to_look
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
@@ -24,6 +24,7 @@ from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.state.sources.arrivals import Arrivals
+from resegment.state.writes import A, AccountCodec
 from resegment.streams.ahead import find_ahead_records
 from resegment.streams.consumer.application import Application, create_app
 from resegment.streams.consumer.binding import bind

@@ -12,7 +12,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from prometheus_client import Histogram
 
-from resegment.agents.partition import OwnedPartition, StoredAccount
+from resegment.agents.partition import OwnedPartition
 from resegment.errors import FatalError
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
@@ -21,6 +21,7 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
+from resegment.state.writes import StoredAccount
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.reports.pace import HistogramDelays, Pace
 from resegment.streams.runtime import Tidier
