@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from resegment.errors import RefusedEvent, TransientError
 from resegment.schemas.cloudevents.traces import TRACEPARENT
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Record(Protocol):

@@ -118,7 +118,7 @@ def to_retry(record: Record, signals: str) -> Message:
     If one endpoint did not get it, a header limits it to that endpoint. A record of the topic `signals`
     keeps its time, which moves the clock.
     """
-    about = {name: value for name, value in record.headers if name.startswith(PREFIX)}
+    about = {name: value or b"" for name, value in record.headers if name.startswith(PREFIX)}
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     if (endpoint := about.get(PREFIX + "endpoint")) is not None:
         kept = [*((name, value) for name, value in kept if name != ONLY), (ONLY, endpoint)]

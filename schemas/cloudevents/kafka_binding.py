@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 _PREFIXES: Final = ("ce_", "ce-")
 """The binding says `ce_`; Spring and others write `ce-`, as in HTTP."""

@@ -364,14 +364,13 @@ def _convert(field: Any, number: int) -> Any:
     return msgspec.convert(field, _HINTS[number])
 
 
-class _Array(msgspec.Struct, array_like=True):
-    """An array of the fields, whose facts stay undecoded."""
-
-    entries: msgspec.Raw = msgspec.Raw()
-    membership: Membership = Membership()
-
-
-_array: Final = msgspec.msgpack.Decoder(_Array)
+# arrays of the fields, whose facts stay undecoded; mypyc does not know the keywords of a Struct
+_Array: Final = msgspec.defstruct(
+    "_Array",
+    [("entries", msgspec.Raw, msgspec.Raw()), ("membership", Membership, Membership())],
+    array_like=True,
+)
+_array: Final[Any] = msgspec.msgpack.Decoder(_Array)
 _Head: Final = msgspec.defstruct(
     "_Head",
     [("entries", msgspec.Raw), *zip(_NAMES[1:], _HINTS[1:], _DEFAULTS[1:], strict=True)],

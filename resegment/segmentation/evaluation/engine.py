@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from resegment.schemas.change import Cause, GateChange, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
@@ -24,14 +24,17 @@ MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
 
 
-class Decision(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Decision:
     """What one evaluation decided: a move to another segment, or other gates that hold, or neither.
 
     A segment change carries the gates that hold, so a gate change comes only without one.
     """
 
-    change: SegmentChange | None = None
-    gate_change: GateChange | None = None
+    __slots__ = ("change", "gate_change")
+
+    def __init__(self, change: SegmentChange | None = None, gate_change: GateChange | None = None) -> None:
+        self.change, self.gate_change = change, gate_change
 
 
 UNCHANGED: Final = Decision()

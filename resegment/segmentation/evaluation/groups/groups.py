@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Hashable, Iterable, Iterator
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
 from mypy_extensions import mypyc_attr
 
 from resegment.schemas.state import KIND_NUMBERS, Entry
@@ -28,7 +27,7 @@ class Grouper:
         self.by_kind = {KIND_NUMBERS[rule.kind]: Likeness(rule) for rule in same.rules}
 
 
-class Moved(msgspec.Struct, gc=False):
+class Moved(NamedTuple):
     """Which facts count no more after a fact came or went, and which count instead."""
 
     out: list[Entry]
