@@ -136,6 +136,7 @@ async def segment(
                     _decode(batch, name, reading, timeline, dead_letters) if sealed is None else sealed[name]
                 )
                 if not known:
+                    owned.drop(name)  # a record may have named it that is about no account
                     continue
                 try:
                     applied = apply_known(timeline, account, known, clock, opens)
