@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.agents import segmenter
 from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OutOfStep
 from resegment.agents.segmenter import set_aside
@@ -21,13 +20,10 @@ from resegment.segmentation.inspection.backtest import backtest
 from resegment.state.memory.partition import Memory
 from resegment.state.partition_store import Commit, Committed, Fenced, RolledBack, StoreUnavailable
 from resegment.streams.message_factory import MessageFactory
-from tests.builders import Rig, facts_of, moves, run, signal, signals, ticking
+from tests.builders import Rig, facts_of, moves, replaces_methods, run, signal, signals, ticking
 from tests.oracle.cases import BRIEF, FUNDED, day, event, funding, hiring, only, segments, snapshot
 
 DAY = 86_400_000
-replaces_methods = pytest.mark.skipif(
-    not (segmenter.__file__ or "").endswith(".py"), reason="methods of a compiled class cannot be replaced"
-)
 WEEK = only({"event": "funding", "within": "7d"})
 
 

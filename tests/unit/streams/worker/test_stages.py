@@ -22,7 +22,7 @@ from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.stages import BatchTooSlow, SegmenterStage
-from tests.builders import Rig, definition_of, facts_of, registry_of, signals
+from tests.builders import Rig, definition_of, facts_of, registry_of, replaces_methods, signals
 from tests.oracle.cases import day, funding, only
 
 FILE = only({"event": "funding", "within": "7d"})
@@ -125,6 +125,7 @@ async def test_a_batch_that_is_too_slow_is_done_in_smaller_parts(
     assert stage.failure.error is None
 
 
+@replaces_methods
 async def test_a_fact_that_takes_longer_than_the_deadline_by_itself_is_set_aside_and_the_others_are_decided(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
