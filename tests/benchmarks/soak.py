@@ -5,7 +5,8 @@ events at a steady rate. Of new accounts: a snapshot of each, and a trigger a mo
 that are known: what still grows there does not grow with the number of accounts, but with time. What is steeper before is
 due to accounts that are added, with their changes, commands and touches.
 
-Every second the memory of the worker's process is read. The first part does not count. Two slopes are fitted (see
+Every second the memory of the worker's process is read. The first part does not count:
+caches fill, and the first spot check takes 32 MB for some minutes. Two slopes are fitted (see
 `slopes.py`): of what is used on average, and of the least, which is what is kept. Run it as `python -m tests.benchmarks.soak`;
 it prints a Markdown table.
 """
