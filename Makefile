@@ -77,7 +77,7 @@ compiled: $(STAMP) $(COMPILED)/build/.compiled ## the tree with its core compile
 	$(COPY_TREE)
 
 # compiled modules hold the types of what they import, so that a change there counts, too
-$(COMPILED)/build/.compiled: setup.py pyproject.toml $(shell git ls-files 'resegment/*.py' 'schemas/*.py' 'agents/*.py' 'streams/*.py')
+$(COMPILED)/build/.compiled: setup.py pyproject.toml $(shell git ls-files 'resegment/*.py' 'schemas/*.py' 'agents/*.py' 'streams/*.py' 2>/dev/null)
 	mkdir -p $(COMPILED)/build
 	find $(COMPILED) -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 	$(COPY_TREE)
