@@ -18,7 +18,6 @@ EVENTS = ("--segments", "examples/segments.yaml", "--events", "examples/syntheti
 COMMANDS = {
     "changes": ("backtest", *EVENTS),
     "accounts": ("backtest", *EVENTS, "--accounts"),
-    "summary": ("backtest", *EVENTS, "--summary"),
     "forecast": ("forecast", *EVENTS, "--json"),
 }
 NOT_COPIED = ("build", "docs", "integrations", ".*", "__pycache__", f"*{EXTENSION_SUFFIXES[0]}")
