@@ -29,7 +29,7 @@ up: $(STAMP) ## everything on this machine, until Ctrl-C
 	$(BIN)/resegment up --segments examples/segments.yaml
 
 test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest --numprocesses auto tests/unit tests/contracts tests/oracle
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest --numprocesses auto $(or $(TESTS),tests/unit tests/contracts tests/oracle)
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) $(or $(SERVERS),tests/integration)
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
@@ -63,7 +63,7 @@ lint: $(STAMP) ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test-all ## what CI runs
+check: lint test-all ## style, types, layers, and every test but the faults
 
 wheel: $(STAMP) ## build the wheel into dist/
 	rm -rf build dist
