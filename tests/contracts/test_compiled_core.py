@@ -61,6 +61,8 @@ def test_both_store_and_publish_the_same_bytes_and_each_reads_what_the_other_sto
     assert interpreted["core"] == str(pure / "resegment/segmentation/evaluation/fold.py")
     assert sum(len(messages) for _, _, messages in compiled["lives"]) > 100
     assert compiled["lives"] == interpreted["lives"]
+    assert sum(len(messages) for messages, _ in compiled["spoiled"]) > 1_000
+    assert compiled["spoiled"] == interpreted["spoiled"]
     handed_over = [
         live(ROOT, tmp_path / "handed to compiled", tmp_path / "interpreted"),
         live(pure, tmp_path / "handed to interpreted", tmp_path / "compiled"),
