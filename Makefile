@@ -20,7 +20,7 @@ NOT_OF_COMPILED := tests/unit/schemas/test_compatibility.py tests/unit/schemas/t
 	tests/unit/segmentation/analysis/test_lint.py tests/unit/segmentation/versions/test_differences.py tests/unit/segmentation/versions/test_wording.py
 PIP_WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-.PHONY: demo up test test-all test-compiled faults dbt check lint mutants wheel wheels compiled contracts install lock clean
+.PHONY: demo up test test-all test-compiled bench faults dbt check lint mutants wheel wheels compiled contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -39,6 +39,9 @@ test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: 
 test-compiled: compiled ## the tests of what is compiled, on the compiled modules, and the whole pipeline: needs a C compiler
 	$(COMPILED_PYTHON) -m pytest --numprocesses auto $(COMPILED_TESTS) $(addprefix --ignore ,$(NOT_OF_COMPILED))
 	$(COMPILED_PYTHON) -m pytest tests/integration/test_pipeline.py -k real_companies
+
+bench: compiled ## the compiled core beside the job by hand and other frameworks, on Apache Kafka and Redis: needs Java 17 and Maven, too
+	$(COMPILED_PYTHON) -m resegment bench --peers --full
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults

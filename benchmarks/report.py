@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from resegment import tell_release
 from resegment.benchmarks.checking import Verdict
 from resegment.benchmarks.growth import Growth
 from resegment.benchmarks.latency import Point
@@ -48,7 +49,7 @@ def render(results: Results) -> Group:
         if one.bytes_per_account is not None
     ][:1]
     notes += [f"left out: {one}" for one in results.skipped[:1]]
-    notes.append(f"load average {results.load:.1f}")
+    notes.append(f"resegment {tell_release()}; load average {results.load:.1f}")
     return Group(table, *(Text(note) for note in notes))
 
 
@@ -85,7 +86,8 @@ def render_peers(compared: Compared) -> Group:
     notes = [
         "worker, Redis, Kafka: CPU seconds per million events; ratio: of the worker's mean to by hand; MB: its peak",
         f"noise: rounds of one participant differ by up to {compared.noise:.0%}; smaller differences prove nothing",
-        "load average before each round and at the end: " + ", ".join(f"{one:.1f}" for one in compared.loads),
+        f"resegment {tell_release()}; load average before each round and at the end: "
+        + ", ".join(f"{one:.1f}" for one in compared.loads),
     ]
     return Group(
         table, *(Text(note) for note in [*notes, *(f"left out: {one}" for one in compared.left_out)])
