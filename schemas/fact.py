@@ -33,6 +33,9 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 """Every kind of fact. The order is part of the state format, so only append."""
 
+DEEPEST: Final = 32
+"""How deep objects and lists may be nested in the data of a fact: more than intake takes."""
+
 EARLIEST: Final = 0
 LATEST: Final = 4_102_444_800_000
 """Times must be in [1970, 2100): milliseconds since the epoch, the end excluded."""
@@ -88,6 +91,24 @@ def encode_fact(fact: Fact) -> bytes:
 def decode_fact(value: bytes) -> Fact:
     """Return the fact of a `signals` record. Raises msgspec.DecodeError (or its ValidationError)."""
     try:
-        return _decoder.decode(value)
+        fact = _decoder.decode(value)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+    if value.count(b"{") + value.count(b"[") > DEEPEST:  # few facts have so many, and none can be deeper
+        _check_depth(fact.data)
+    return fact
+
+
+def _check_depth(data: dict[str, Any]) -> None:
+    """Raise msgspec.DecodeError for what only a foreign program writes: intake takes nothing so deep."""
+    level: list[Any] = [data]
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise msgspec.DecodeError(f"objects and lists nest deeper than {DEEPEST} levels")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA
-from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
+from resegment.schemas.fact import DEEPEST, KINDS, Fact, Kind, decode_fact, encode_fact
 from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership
@@ -256,3 +256,25 @@ async def test_every_change_and_command_keeps_its_contract() -> None:
     for one in made:
         assert WorkflowCommandData.model_validate(one).model_dump(exclude_defaults=True).keys() <= one.keys()
         assert set(one) == set(WorkflowCommandData.model_fields) - SEALED
+
+
+@pytest.mark.parametrize("depth", [DEEPEST, DEEPEST + 1, 500, 5_000])
+def test_a_signal_that_nests_deeper_than_any_event_is_refused(depth: int) -> None:
+    fact = Fact(
+        account="acme.com", kind="funding", id="i", source="s", record="i", time=0, recorded=0, data={"x": 0}
+    )
+    nested = b"[" * (depth - 1) + b"]" * (depth - 1)
+    value = encode_fact(fact).replace(b'{"x":0}', b'{"x":' + nested + b"}")
+    if depth <= DEEPEST:
+        assert decode_fact(value).account == "acme.com"
+    else:
+        with pytest.raises(msgspec.DecodeError):
+            decode_fact(value)
+
+
+def test_a_signal_may_be_as_wide_as_an_event_may_be() -> None:
+    wide = {f"list{number}": [{"a": [number]}] for number in range(1_000)}
+    fact = Fact(
+        account="acme.com", kind="funding", id="i", source="s", record="i", time=0, recorded=0, data=wide
+    )
+    assert decode_fact(encode_fact(fact)) == fact
