@@ -149,7 +149,9 @@ async def segment(
                     account = await _apply_apart(  # noqa: PLW2901  # its state, read again
                         batch, owned, timeline, name, known, reading, decided, dead_letters, opens
                     )
-                if opens is as_it_is or not is_unknown(account):
+                if opens is not as_it_is and is_unknown(account):
+                    owned.drop(name)  # what is not written is not counted either
+                else:
                     writes.add(account)
             refused, messages = reading.settle()
             if messages:
@@ -181,9 +183,8 @@ async def set_aside(
         if reading.last is None:
             return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
         decided = Decided(factory, owned.number, reading.crossing.switched)
-        for groups in reading.known.values():
-            for _, step, facts in groups:
-                reading.facts += 0 if step is not None else len(facts)
+        for name in reading.known:
+            for _, _, facts in _decode(batch, name, reading, versions.timeline, dead_letters):
                 for record in facts:
                     reading.refuse(batch, record, RefusedEvent(reason, message), dead_letters)
         refused, messages = reading.settle()
@@ -252,13 +253,13 @@ def _read(
         step: Step | None = None
         try:
             require_readable(record)
-            if key is not None and key.isascii():
-                name = key.decode()
-            elif key is None and is_step(record):
+            if key is not None:
+                name = key.decode("utf-8", "replace")
+            elif is_step(record):
                 step = decode_step(record.value or b"")
                 name = step.account
             else:
-                name = decode_fact(record.value or b"").account
+                raise RefusedEvent("not-a-signal", "it has no key, which would say its account")  # noqa: TRY301
         except msgspec.DecodeError as error:
             reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
             continue
@@ -284,6 +285,7 @@ def _decode(batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead
             found.append((clock, step, records))
             continue
         facts: list[Fact] = []
+        refused = len(reading.refusals)
         for record in records:
             try:
                 fact = decode_fact(record.value or b"")
@@ -300,8 +302,8 @@ def _decode(batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead
         if len(facts) == len(records):
             found.append((clock, facts, records))
         elif facts:
-            refused = {offset for offset, _, _ in reading.refusals}
-            found.append((clock, facts, [one for one in records if one.offset not in refused]))
+            apart = {offset for offset, _, _ in reading.refusals[refused:]}
+            found.append((clock, facts, [one for one in records if one.offset not in apart]))
     return found
 
 

@@ -105,11 +105,12 @@ async def live_spoiled(seed: int) -> list[Any]:
     await ingest(
         Batch("triggers", 0, records), rules, publisher=taken, signals="signals", dead_letters="dead"
     )
-    made = [one.value or b"" for one in taken.to("signals")]
+    made = [(one.key, one.value or b"") for one in taken.to("signals")]
     made += [
-        bytes(draw.randrange(256) if draw.random() < 0.01 else byte for byte in one) for one in made[::5]
+        (key, bytes(draw.randrange(256) if draw.random() < 0.01 else byte for byte in value))
+        for key, value in made[::5]
     ]
-    await run(rig, [[RecordedMessage(n, NOW + n, None, value)] for n, value in enumerate(made)])
+    await run(rig, [[RecordedMessage(n, NOW + n, *one)] for n, one in enumerate(made)])
     await rig.deliver()
     return [
         [(one.topic, one.key, one.value, one.headers) for one in [*taken.messages, *rig.published.messages]],

@@ -185,13 +185,41 @@ async def test_records_are_set_aside_in_their_order_and_none_of_them_makes_an_ac
         RecordedMessage(3, day(0), b"acme.com", good[0]),
         RecordedMessage(4, day(0), b"\xff\xfe", good[2]),
         RecordedMessage(5, day(0), b"nobody.com", b"{}"),
+        RecordedMessage(6, day(0), None, good[2]),
     ]
     rig = await run(Rig(WEEK), [records])
-    assert sorted(rig.memory.accounts) == ["company-1.com", "company-2.com"]
+    assert sorted(rig.memory.accounts) == ["company-1.com"]
+    assert rig.state("company-1.com").membership.segment == "in"
     letters = [dict(one.headers)["dl_offset"] for one in rig.published.to("dead-letters")]
-    assert letters == [b"0", b"1", b"3", b"5"]
-    assert [one.offset for one in rig.results[0].refused] == [0, 1, 3, 5]
-    assert rig.results[0].facts == 2
+    assert letters == [b"0", b"1", b"3", b"4", b"5", b"6"]
+    refused = rig.results[0].refused
+    assert [one.offset for one in refused] == [0, 1, 3, 4, 5, 6]
+    assert [one.message for one in refused if one.offset in (3, 6)] == [
+        "its key is 'acme.com', its account is another one",
+        "it has no key, which would say its account",
+    ]
+    assert rig.results[0].facts == 1
+    assert [name for name in ("acme.com", "nobody.com", "\ufffd\ufffd") if rig.owned.cached(name)] == []
+
+
+async def test_a_batch_that_is_not_decided_says_of_what_is_no_signal_that_it_is_none() -> None:
+    one, two = signals(facts_of([funding(day(0)), hiring(day(1))]))
+    rig = Rig(WEEK)
+    await rig.take()
+    done = await set_aside(
+        Batch(
+            "signals", 0, [one, two._replace(value=b"broken"), RecordedMessage(2, day(1), None, one.value)]
+        ),
+        rig.owned,
+        rig.versions,
+        "slow",
+        "too slow",
+        publisher=rig.published,
+        factory=None,
+        dead_letters="letters",
+    )
+    assert [one.reason for one in done.refused] == ["slow", "not-a-signal", "not-a-signal"]
+    assert (done.facts, rig.owned.position.offset, rig.memory.accounts) == (1, 3, {})
 
 
 @replaces_methods

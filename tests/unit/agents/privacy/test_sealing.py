@@ -253,6 +253,8 @@ async def test_what_is_forgotten_is_as_if_it_had_never_come(seed: int) -> None:
     await run(left, [signals(kept), [ticking(len(kept), end)]])
     await run(sealed, [signals(hidden), [ticking(len(hidden), end)]])
     assert states_of(sealed) == states_of(left)
+    named = {fact.account for fact in hidden}
+    assert {name for name in named if sealed.owned.cached(name)} == sealed.memory.accounts.keys()
     assert sealed.net == left.net
     assert not [one for result in sealed.results for one in result.refused]
 
