@@ -163,7 +163,7 @@ class DecayOf(Measure):
                 total += part * Decimal(2) ** (Decimal(-rest) / self.half_life) if rest else part
             return 0 if abs(total) <= abs(Decimal(bound)) * _NOTHING else (1 if total > 0 else -1)
 
-    def _weight(self, entry: Entry) -> float:
+    def _weight(self, entry: Entry) -> int | float:
         value = None if self.field is None else (entry.data or {}).get(self.field)
         if value is None:
             return 1
