@@ -321,7 +321,7 @@ def _replay(state: AccountState, items: list[Entry | dict[int, Any] | int | byte
     head: dict[int, Any] = {}
     for one in heads:
         head.update(one)
-    base: int = head.pop(_BASE, 0)
+    base = msgspec.convert(head.pop(_BASE, 0), int)
     _set_fields(state, head)
     return base
 

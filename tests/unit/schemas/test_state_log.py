@@ -255,6 +255,8 @@ def test_a_small_state_is_written_as_a_whole_and_a_larger_one_is_appended_to() -
         (whole_log(["no fact"]), "array"),
         (stored_log({1: 7}), "array"),
         (stored_log({2: "seven"}), "int"),
+        (stored_log({0: "seven"}), "int"),
+        (stored_log({0: 1.5}), "int"),
         (stored_log("text"), "str"),
     ],
 )
