@@ -95,11 +95,11 @@ def decode_fact(value: bytes) -> Fact:
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
     if value.count(b"{") + value.count(b"[") > DEEPEST:  # few facts have so many, and none can be deeper
-        _check_depth(fact.data)
+        check_depth(fact.data)
     return fact
 
 
-def _check_depth(data: dict[str, Any]) -> None:
+def check_depth(data: dict[str, Any]) -> None:
     """Raise msgspec.DecodeError for what only a foreign program writes: intake takes nothing so deep."""
     level: list[Any] = [data]
     for _ in range(DEEPEST):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, check_depth
 from resegment.schemas.logs.decoding import decode_value
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -83,6 +83,9 @@ def unpack_facts(text: str) -> Sequence[Fact]:
     if not unpacker.eof:
         raise msgspec.DecodeError(f"the facts of a step take more than {MOST_BYTES:,} bytes")
     try:
-        return decode_value(_fact_list, value)
+        facts = decode_value(_fact_list, value)
+        for fact in facts:
+            check_depth(fact.data)
     except msgspec.DecodeError as error:
         raise msgspec.DecodeError(f"the facts of a step cannot be read: {error}") from error
+    return facts

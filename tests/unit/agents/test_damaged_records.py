@@ -14,7 +14,7 @@ from resegment.agents.deciding.marks import MARK
 from resegment.agents.deciding.merging import STEP
 from resegment.agents.deciding.versions import one_version
 from resegment.identity.merges import Identities
-from resegment.schemas.fact import encode_fact
+from resegment.schemas.fact import DEEPEST, encode_fact
 from resegment.schemas.identities.steps import Step, encode_step, pack_facts
 from resegment.state.keys.keyring import NotPrepared
 from resegment.streams.definitions.history import Definitions
@@ -28,9 +28,11 @@ FILE = segments(both={"all": [{"event": "funding"}, {"event": "hiring"}]}, funde
 FUNDING, HIRING = facts_in([funding(day(0), account="acme.com"), hiring(day(1), account="acme.com")])
 PLAIN = encode_fact(FUNDING)
 DEEP = b'"data":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b","
+DEEPER_THAN_ANY = b'"data":{"x":' + b"[" * DEEPEST + b"]" * DEEPEST + b","
 DAMAGED = {
     "no UTF-8": PLAIN.replace(b'"data":{', b'"data":{"x":"\xff",'),
     "too deep": PLAIN.replace(b'"data":{', DEEP),
+    "deeper than any event": PLAIN.replace(b'"data":{', DEEPER_THAN_ANY),
     "cut": PLAIN[:-5],
 }
 
