@@ -11,7 +11,7 @@ COMPILED := $(VENV:.venv%=.compiled%)
 COMPILED_PYTHON = cd $(COMPILED) && PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED) RESEGMENT_EXPECT_COMPILED=1 $(abspath $(BIN))/python
 COPY_TREE = git ls-files -z --cached --others --exclude-standard \
 	| xargs -0 sh -c 'for file; do test ! -e "$$file" || printf "%s\0" "$$file"; done' sh | tar -c --null -T - | tar -x -C $(COMPILED)
-COMPILED_TESTS := tests/unit/test_compiled.py tests/unit/segmentation tests/unit/schemas tests/unit/agents tests/unit/state \
+COMPILED_TESTS := tests/unit/test_compiled.py tests/unit/routing tests/unit/segmentation tests/unit/schemas tests/unit/agents tests/unit/state \
 	tests/unit/identity tests/unit/cli/replaying \
 	tests/unit/streams/kafka/test_unpacking.py tests/unit/streams/test_message_factory.py \
 	$(patsubst %,tests/contracts/test_%.py,compiled_core growth mutations partition_store redis_store released state_of_arrays)
