@@ -22,7 +22,7 @@ from resegment.http.intake.service import Intake
 from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.ledger import encode_ledger
 from resegment.schemas.outcomes.messages import decode_touch
-from resegment.schemas.outcomes.touch import Touch
+from resegment.schemas.outcomes.touch import Touch, TouchVoid
 from resegment.schemas.times import format_instant
 from resegment.settings import Settings
 from resegment.sources.adapters.port import Context
@@ -178,7 +178,9 @@ async def test_a_reply_after_the_account_has_moved_on_is_credited_to_the_segment
         async with reading(stack.bootstrap, one.worker.topics.touches.name) as log:
             values = [record.value async for records in log.to_end() for record in records]
         published = [decode_touch(value) for value in values]
-        kept = {record.touch for record in published if isinstance(record, Touch)}
+        # events of one millisecond may come in two batches: the second decision voids what followed from the first
+        void = {record.change for record in published if isinstance(record, TouchVoid)}
+        kept = {one.touch for one in published if isinstance(one, Touch) and one.change not in void}
         assert kept == touches.keys()
         assert len(published) == len(set(published))
         assert await one.differences() == []
