@@ -23,12 +23,12 @@ MONTH_HOURS: Final = 730
 class Measured:
     """Figures of docs/benchmarks.md. CPU is in microseconds per event, on one core of the machine there."""
 
-    cached: float = 60.7
-    """Intake and segmenter, all accounts in memory (50,000 accounts, 11 events each)."""
+    cached: float = 40.2
+    """Intake and segmenter with the compiled core, all accounts in memory (50,000 accounts, 11 events each)."""
     missed: float = 115.0
-    """The same, hardly any account in memory (a million accounts, 2 events each)."""
-    redis: float = 12.1
-    broker: float = 5.6
+    """The same, hardly any account in memory (a million accounts, 2 events each). It was measured with the pure core."""
+    redis: float = 11.4
+    broker: float = 4.3
     account_in_memory: int = 6_700
     """Bytes of an account with 11 facts in a worker, ..."""
     account_in_redis: int = 1_490
@@ -229,7 +229,7 @@ def simulate(
     return Simulated(workers, done / seconds, busy[REDIS] / seconds, busy[BROKER] / seconds)
 
 
-SEPARATE: Final = Costs(worker=60.7, redis=12.1, broker=5.6)
+SEPARATE: Final = Costs(worker=40.2, redis=11.4, broker=4.3)
 """The whole way, as measured with one worker."""
 SHARED: Final = (Costs(worker=33.8, redis=9.3, broker=2.7), Costs(worker=35.4, redis=9.3, broker=2.7))
 """The segmenter in the run of one and of two workers on two cores, and what was measured there: events a second."""
