@@ -26,7 +26,6 @@ def render(results: Results) -> Group:
     table.add_column("participant", no_wrap=True)
     for title in ("events", "per s", "worker", "ratio", "Redis", "Kafka", "MB"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("backtest")
     for one in results.rows:
         table.add_row(
             one.name,
@@ -37,10 +36,14 @@ def render(results: Results) -> Group:
             f"{one.redis:.1f}",
             "" if one.kafka is None else f"{one.kafka:.1f}",
             f"{one.peak_mb:.0f}",
-            _verdict(one.verdict),
         )
     notes = [
         "worker, Redis, Kafka: CPU seconds per million events; ratio: of the worker's to by hand; MB: its peak"
+    ]
+    notes += [
+        f"{one.name}, compared with a backtest of the same events: {_verdict(one.verdict)}"
+        for one in results.rows
+        if one.verdict is not None
     ]
     notes += [f"{one.verdict.changes:,} net changes" for one in results.rows if one.verdict is not None][:1]
     notes += [
@@ -59,29 +62,38 @@ def render_peers(compared: Compared) -> Group:
     base = right.get("by hand")
     title = f"{compared.accounts:,} accounts, {compared.events:,} events, {_count_rounds(compared)} rounds"
     table = Table(title=title, title_justify="left")
-    table.add_column("participant", no_wrap=True)
-    table.add_column("guarantee")
-    for name in ("events", "per s", "worker, each round", "mean", "ratio", "spread", "Redis", "Kafka", "MB"):
+    beside = Table()  # of its own, so that each is whole on a terminal of 80 columns
+    for one in (table, beside):
+        one.add_column("participant", no_wrap=True)
+    for name in ("worker, each round", "mean", "ratio", "spread"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("output")
-    for one in compared.peers:
-        first = one.rounds[0]
-        kafka = [found.kafka for found in one.rounds if found.kafka is not None]
-        figures = (
-            f"{fmean(found.per_second for found in one.rounds):,.0f}",
-            ", ".join(f"{found.worker:.1f}" for found in one.rounds),
-            f"{one.worker:.1f}",
-            "" if base is None else f"{one.worker / base:.2f}",
-            f"{one.spread:.0%}",
-            f"{fmean(found.redis for found in one.rounds):.1f}",
-            f"{fmean(kafka):.1f}" if kafka else "",
-            f"{max(found.peak_mb for found in one.rounds):.0f}",
+    beside.add_column("guarantee")
+    for name in ("events", "per s", "Redis", "Kafka", "MB"):
+        beside.add_column(name, justify="right", no_wrap=True)
+    for peer in compared.peers:
+        kafka = [found.kafka for found in peer.rounds if found.kafka is not None]
+        cost = (
+            ", ".join(f"{found.worker:.1f}" for found in peer.rounds),
+            f"{peer.worker:.1f}",
+            "" if base is None else f"{peer.worker / base:.2f}",
+            f"{peer.spread:.0%}",
         )
-        wrong = [found.verdict for found in one.rounds if found.verdict and not found.verdict.is_right]
+        figures = (
+            f"{fmean(found.per_second for found in peer.rounds):,.0f}",
+            f"{fmean(found.redis for found in peer.rounds):.1f}",
+            f"{fmean(kafka):.1f}" if kafka else "",
+            f"{max(found.peak_mb for found in peer.rounds):.0f}",
+        )
+        wrong = [found.verdict for found in peer.rounds if found.verdict and not found.verdict.is_right]
         table.add_row(
-            *(one.name, one.guarantee, f"{first.events:,}"),
-            *(figures if one.is_right else ("",) * len(figures)),
-            "as expected" if one.is_right else _verdict(wrong[0] if wrong else None),
+            peer.name,
+            *(cost if peer.is_right else ("",) * len(cost)),
+            "as expected" if peer.is_right else _verdict(wrong[0] if wrong else None),
+        )
+        beside.add_row(
+            *(peer.name, peer.guarantee, f"{peer.rounds[0].events:,}"),
+            *(figures if peer.is_right else ("",) * len(figures)),
         )
     notes = [
         "worker, Redis, Kafka: CPU seconds per million events; ratio: of the worker's mean to by hand; MB: its peak",
@@ -90,7 +102,7 @@ def render_peers(compared: Compared) -> Group:
         + ", ".join(f"{one:.1f}" for one in compared.loads),
     ]
     return Group(
-        table, *(Text(note) for note in [*notes, *(f"left out: {one}" for one in compared.left_out)])
+        table, beside, *(Text(note) for note in [*notes, *(f"left out: {one}" for one in compared.left_out)])
     )
 
 
