@@ -20,6 +20,7 @@ from resegment.schemas.routing import (
     Target,
     encode_routed,
 )
+from resegment.state.redis.owners import WAITS
 from resegment.state.redis.reader import PrefixReader
 from tests.builders import definition_of
 from tests.oracle.cases import segments
@@ -38,24 +39,42 @@ class Server:
     def __init__(self, **accounts: RoutedState) -> None:
         self.accounts = {name.replace("_", "."): state for name, state in accounts.items()}
         self.line: list[str] = []
-        self.answers: list[Any] = []
         self.granted: bytes | None = None
         self.window: bytes | None = None
 
     async def hscan(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
         return 0, {name.encode(): encode_routed(state) for name, state in self.accounts.items()}
 
-    def pipeline(self, *, transaction: bool) -> Server:
-        return self
+    def pipeline(self, *, transaction: bool) -> Pipeline:
+        return Pipeline(self)
+
+
+class Pipeline:
+    """Answers what is asked of a line at once."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._answers: list[Any] = []
 
     def hget(self, key: str, field: str) -> None:
-        self.answers.append(self.window if key.endswith("windows") else self.granted)
+        self._answers.append(self._server.window if key.endswith("windows") else self._server.granted)
+
+    def hmget(self, key: str, fields: list[str]) -> None:
+        waiting = {one: msgspec.msgpack.encode([WAITS, "sales", 0, 0, one]) for one in self._server.line}
+        self._answers.append([waiting.get(one) for one in fields])
+
+    def zcard(self, key: str) -> None:
+        self._answers.append(len(self._server.line))
+
+    def zrank(self, key: str, name: str) -> None:
+        self._answers.append(self._server.line.index(name))
 
     def zrange(self, key: str, first: int, last: int) -> None:
-        self.answers = [[f"rank\0{one}".encode() for one in self.line]]
+        self._answers.append([f"rank\0{one}".encode() for one in self._server.line])
 
     async def execute(self) -> list[Any]:
-        return self.answers
+        answers, self._answers = self._answers, []
+        return answers
 
 
 def waits(decision: RoutingDecision, why: str = "", **given: Any) -> RoutedState:
