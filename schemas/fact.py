@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from resegment.schemas.logs.decoding import decode_value, is_deeper
+
 Kind = Literal[
     "funding",
     "hiring",
@@ -90,25 +92,13 @@ def encode_fact(fact: Fact) -> bytes:
 
 def decode_fact(value: bytes) -> Fact:
     """Return the fact of a `signals` record. Raises msgspec.DecodeError (or its ValidationError)."""
-    try:
-        fact = _decoder.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+    fact = decode_value(_decoder, value)
     if value.count(b"{") + value.count(b"[") > DEEPEST:  # few facts have so many, and none can be deeper
-        check_depth(fact.data)
+        check_depth(fact)
     return fact
 
 
-def check_depth(data: dict[str, Any]) -> None:
+def check_depth(fact: Fact) -> None:
     """Raise msgspec.DecodeError for what only a foreign program writes: intake takes nothing so deep."""
-    level: list[Any] = [data]
-    for _ in range(DEEPEST):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise msgspec.DecodeError(f"objects and lists nest deeper than {DEEPEST} levels")
+    if is_deeper(fact.data, DEEPEST):
+        raise msgspec.DecodeError(f"objects and lists nest deeper than {DEEPEST} levels")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from resegment.agents.batch import Message, Record, is_readable
@@ -73,7 +74,7 @@ class Crossing:
         """Take a mark; `clock` is the partition's, after the record. Return False if the partition has to wait before."""
         try:
             mark = decode_mark(record.value or b"")
-        except (ValueError, RecursionError):
+        except msgspec.DecodeError:
             return True  # of a later release: its switch ends void, as this partition never says that it has the mark
         if mark.step == "void":
             if self.versions.verdict(mark.apply) != "stands":

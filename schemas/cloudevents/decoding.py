@@ -20,6 +20,7 @@ from resegment.schemas.cloudevents.kafka_binding import Headers, content_type_of
 from resegment.schemas.cloudevents.plain_events import TYPES, find_plain_kind
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.fact import EARLIEST, LATEST, Kind, UnresolvedEvent
+from resegment.schemas.logs.decoding import is_deeper
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024
@@ -230,14 +231,5 @@ def _name_type(value: Any) -> str:
 
 def check_depth(event: Any, most: int = MAX_DEPTH) -> None:
     """Refuse what is nested deeper than an event may be. Raises RefusedEvent: `too-deep`."""
-    level = [event]
-    for _ in range(most):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise RefusedEvent("too-deep", f"objects and lists nest deeper than {most} levels")
+    if is_deeper(event, most):
+        raise RefusedEvent("too-deep", f"objects and lists nest deeper than {most} levels")

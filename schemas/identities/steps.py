@@ -85,7 +85,7 @@ def unpack_facts(text: str) -> Sequence[Fact]:
     try:
         facts = decode_value(_fact_list, value)
         for fact in facts:
-            check_depth(fact.data)
+            check_depth(fact)
     except msgspec.DecodeError as error:
         raise msgspec.DecodeError(f"the facts of a step cannot be read: {error}") from error
     return facts

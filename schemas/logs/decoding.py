@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -26,3 +27,18 @@ def decode_value(decoder: Decoder[T_co], value: bytes | None) -> T_co:
         return decoder.decode(value or b"")
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists nest in more than so many levels."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, Mapping) else node)
+            if isinstance(child, Mapping | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -11,10 +11,10 @@ import orjson
 
 from resegment.agents.batch import Message, Record
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.errors import RefusedEvent
 from resegment.routing.describe import describe_routing
-from resegment.schemas.cloudevents.decoding import MAX_DEPTH, check_depth
+from resegment.schemas.cloudevents.decoding import MAX_DEPTH
 from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.logs.decoding import is_deeper
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.privacy.facts import subject_of
 from resegment.schemas.privacy.fields import normalize_person, person_of
@@ -207,8 +207,7 @@ def _decode(records: Sequence[Record]) -> Iterator[tuple[int, Fact]]:
             continue
         try:
             fact = decode_fact(record.value)
-            check_depth(fact.data, DEEPEST)
-        except (msgspec.DecodeError, RefusedEvent):  # a step of a merge, or no fact
+        except msgspec.DecodeError:  # a step of a merge, or no fact
             continue
         yield record.offset, fact
 
@@ -281,11 +280,9 @@ def _read(text: str | bytes | None, most: int = MAX_DEPTH) -> Any:
     """Return the JSON of a text; None where it is none, or is nested deeper than so many levels, those of an event."""
     try:
         value = orjson.loads(text or "")
-        if isinstance(value, dict | list):
-            check_depth(value, most)
-    except (orjson.JSONDecodeError, RefusedEvent):
+    except orjson.JSONDecodeError:
         return None
-    return value
+    return None if isinstance(value, dict | list) and is_deeper(value, most) else value
 
 
 def _tell_letter(account: str, about: Found, parts: OwnParts) -> Found | None:

@@ -16,6 +16,7 @@ from resegment.errors import RefusedEvent
 from resegment.identity.aliases import resolve_subject
 from resegment.identity.names import Unresolved
 from resegment.schemas.cloudevents.decoding import read_event
+from resegment.schemas.logs.decoding import is_deeper
 from resegment.schemas.times import format_instant
 from resegment.sources.adapters.dates import Order
 from resegment.sources.adapters.records import Record
@@ -93,7 +94,7 @@ class Adapter:
         if not isinstance(payload, Mapping | list):
             yield RefusedEvent("wrong-payload", f"an object or a list is expected, not {_name(payload)}")
             return
-        if not is_shallow(payload):
+        if is_deeper(payload, MAX_DEPTH):
             yield RefusedEvent("too-deep", f"objects and lists nest deeper than {MAX_DEPTH} levels")
             return
         found = False
@@ -116,7 +117,7 @@ class Adapter:
     def learn(self, payload: Any, context: Context) -> dict[str, str]:
         """Return the domains of the ids that a payload tells. It never raises."""
         found: dict[str, str] = {}
-        if not isinstance(payload, Mapping | list) or not is_shallow(payload):
+        if not isinstance(payload, Mapping | list) or is_deeper(payload, MAX_DEPTH):
             return found
         for item in self.split(payload, context):
             if not isinstance(item, tuple) or isinstance(item, Remark):
@@ -177,21 +178,6 @@ def make_event(
     event["datacontenttype"] = "application/json"
     event["data"] = dict(data)
     return event
-
-
-def is_shallow(payload: Any) -> bool:
-    """Whether objects and lists nest in no more than `MAX_DEPTH` levels."""
-    level = [payload]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, Mapping) else node)
-            if isinstance(child, Mapping | list)
-        ]
-        if not level:
-            return True
-    return False
 
 
 def digest_of(*parts: Any) -> str:
