@@ -292,13 +292,13 @@ class OwnedPartition(Generic[A]):
                 position,
                 writes.states,
                 writes.deadlines,
-                payload,
-                decided,
-                sizes,
-                DUE_SLICE,
-                writes.appended,
-                ledgers,
-                compacted,
+                outbox=payload,
+                changes=decided,
+                sizes=sizes,
+                due_limit=DUE_SLICE,
+                appended=writes.appended,
+                ledgers=ledgers,
+                compacted=compacted,
             )
         )
         self.position = position

@@ -285,7 +285,7 @@ def _decode(batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead
             found.append((clock, step, records))
             continue
         facts: list[Fact] = []
-        refused = len(reading.refusals)
+        kept: list[Record] = []
         for record in records:
             try:
                 fact = decode_fact(record.value or b"")
@@ -298,12 +298,10 @@ def _decode(batch: Batch, name: str, reading: _Reading, timeline: Timeline, dead
                 continue
             # intake has left the fields out, unless its worker learned of the version too late
             facts.append(timeline.receive(fact) if reading.drops else fact)
+            kept.append(record)
         reading.facts += len(facts)
-        if len(facts) == len(records):
-            found.append((clock, facts, records))
-        elif facts:
-            apart = {offset for offset, _, _ in reading.refusals[refused:]}
-            found.append((clock, facts, [one for one in records if one.offset not in apart]))
+        if facts:
+            found.append((clock, facts, kept))
     return found
 
 

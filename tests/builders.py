@@ -16,7 +16,7 @@ from resegment.agents.enrolling.offering import offer_queued
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
-from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
+from resegment.agents.segmenter import TICK, Segmented, decide_due, segment, set_aside
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policies, Policy, RoutingControls
 from resegment.schemas.change import SegmentChange
@@ -186,6 +186,20 @@ class Rig:
 
     async def take(self) -> int:
         return await self.owned.take(self.log)
+
+    async def set_aside(self, *records: RecordedMessage, fence: int | None = None) -> Segmented:
+        """Set one batch aside as too slow."""
+        return await set_aside(
+            Batch("signals", 0, records),
+            self.owned,
+            self.versions,
+            "slow",
+            "too slow",
+            publisher=self.published,
+            factory=self.factory,
+            dead_letters="dead-letters",
+            fence=fence,
+        )
 
     async def feed(self, *records: RecordedMessage) -> Segmented:
         """Segment one batch."""

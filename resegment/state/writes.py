@@ -47,7 +47,7 @@ class Writes(Generic[A]):
         self.deadlines: list[tuple[str, int | None]] = []
 
     def add(self, account: A) -> None:
-        """Collect what changed of an account. It counts as written: without the commit, it must be dropped."""
+        """Collect what changed of an account, once. It counts as written: without the commit, it must be dropped."""
         before, name = account.kept_deadline, account.name
         write = self._codec.write(account)
         if write is not None:

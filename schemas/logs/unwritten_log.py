@@ -19,8 +19,8 @@ class UnwrittenLog(StateLog):
 
     __slots__ = ("_unmeasured",)
 
-    def __init__(self, size: int = 0) -> None:
-        super().__init__(size)
+    def __init__(self) -> None:
+        super().__init__()
         self._unmeasured = 0
 
     def add(self, entries: list[Entry]) -> None:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
+from resegment.agents.batch import Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OutOfStep
-from resegment.agents.segmenter import set_aside
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.compiler import Values
 from resegment.segmentation.evaluation.engine import Engine
@@ -206,17 +205,8 @@ async def test_a_batch_that_is_not_decided_says_of_what_is_no_signal_that_it_is_
     one, two = signals(facts_of([funding(day(0)), hiring(day(1))]))
     rig = Rig(WEEK)
     await rig.take()
-    done = await set_aside(
-        Batch(
-            "signals", 0, [one, two._replace(value=b"broken"), RecordedMessage(2, day(1), None, one.value)]
-        ),
-        rig.owned,
-        rig.versions,
-        "slow",
-        "too slow",
-        publisher=rig.published,
-        factory=None,
-        dead_letters="letters",
+    done = await rig.set_aside(
+        one, two._replace(value=b"broken"), RecordedMessage(2, day(1), None, one.value)
     )
     assert [one.reason for one in done.refused] == ["slow", "not-a-signal", "not-a-signal"]
     assert (done.facts, rig.owned.position.offset, rig.memory.accounts) == (1, 3, {})
@@ -375,19 +365,8 @@ async def test_a_batch_of_before_the_partition_was_taken_again_is_not_set_aside(
     await rig.take()
     fence = rig.owned.fence
     await rig.take()
-    late = Batch("signals", 0, signals(facts_of([funding(day(0))])))
     with pytest.raises(OutOfStep, match="taken again"):
-        await set_aside(
-            late,
-            rig.owned,
-            rig.versions,
-            "slow",
-            "too slow",
-            publisher=rig.published,
-            factory=None,
-            dead_letters="letters",
-            fence=fence,
-        )
+        await rig.set_aside(*signals(facts_of([funding(day(0))])), fence=fence)
     assert rig.published.messages == []
 
 
