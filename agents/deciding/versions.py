@@ -12,7 +12,7 @@ from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.versions.era import ALWAYS, Era
-from resegment.segmentation.versions.timeline import Timeline, write_account
+from resegment.segmentation.versions.timeline import Timeline
 
 Verdict = Literal["stands", "void"]
 
@@ -79,7 +79,7 @@ class KnownVersions:
 
     def write(self, account: Account) -> StateWrite | None:
         """See `resegment.agents.partition.AccountCodec`."""
-        return write_account(account)
+        return account.write()
 
 
 def one_version(engine: Engine, number: int = 1, keys: FactKeys | None = None) -> KnownVersions:

@@ -17,7 +17,7 @@ from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.era import ALWAYS, Era
-from resegment.segmentation.versions.timeline import Timeline, write_account
+from resegment.segmentation.versions.timeline import Timeline
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topics import Topics
@@ -168,7 +168,7 @@ class DefinitionRegistry:
 
     def write(self, account: Account) -> StateWrite | None:
         """See `resegment.agents.partition.AccountCodec`."""
-        return write_account(account)
+        return account.write()
 
     # Following
 

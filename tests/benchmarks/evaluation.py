@@ -183,7 +183,7 @@ def make_accounts(engine: Engine, count: int, facts: int) -> list[Account]:
         engine.advance(account, START)
         fresh = engine.load(name, engine.encode(account))
         engine.evaluate(fresh, START)
-        engine.write(fresh)
+        fresh.write()
         accounts.append(fresh)
     return accounts
 
@@ -210,7 +210,7 @@ def measure(count: int, facts: int, kinds: Sequence[str], rounds: int) -> tuple[
             engine.apply_facts(account, [fact], fact.recorded)
         learned = time.process_time_ns()
         for account, _ in turn:
-            engine.write(account)
+            account.write()
         encoding += time.process_time_ns() - learned
         learning += learned - began
     gc.unfreeze()

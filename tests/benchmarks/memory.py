@@ -74,7 +74,7 @@ class Run:
         written: dict[str, bytes] = {}
         for name, given in by_account.items():
             self.engine.apply_facts(found[name], given, given[-1].recorded)
-            if (write := self.engine.write(found[name])) is not None:
+            if (write := found[name].write()) is not None:
                 before = self.states.read(name) if write.appends else None
                 written[name] = write.data if before is None else join_logs([before, write.data])
         self.states.write(written)

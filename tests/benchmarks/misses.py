@@ -89,11 +89,11 @@ class Run:
         warm = [engine.load(one.account, value) for (one, _), value in zip(pairs, kept, strict=True)]
         for account, (_, trigger) in zip(warm, pairs, strict=True):
             engine.evaluate(account, trigger.recorded - 1)
-            engine.write(account)
+            account.write()
         with watch.on(CACHED_ONE, len(pairs)):
             for account, (_, trigger) in zip(warm, pairs, strict=True):
                 engine.apply_facts(account, [trigger], trigger.recorded)
-                engine.write(account)
+                account.write()
         self.changes.clear()
         with watch.on(MISSED, len(pairs)):
             learned = [self._learn(trigger, value) for (_, trigger), value in zip(pairs, kept, strict=True)]
@@ -117,13 +117,13 @@ class Run:
         account = self._admit(fact.account, value)
         if (change := engine.apply_facts(account, [fact], fact.recorded).change) is not None:
             self.changes.append(change)
-        engine.write(account)
+        account.write()
         return account
 
     def _advance(self, name: str, value: bytes, at: int) -> None:
         account = self._admit(name, value)
         self.changes += changes_in(self.engine.advance(account, at))
-        self.engine.write(account)
+        account.write()
 
     def _admit(self, name: str, value: bytes | None) -> Account:
         self._cache.pop(name, None)

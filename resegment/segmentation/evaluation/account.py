@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from resegment.schemas.logs.state_log import StateLog, encoded_size
+from resegment.schemas.logs.state_log import StateLog, StateWrite, encoded_size
 from resegment.schemas.state import AccountState, Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.groups.groups import Groups
@@ -151,6 +151,15 @@ class Account:
         self.values, self.untils, self.next_leaf = other.values, other.untils, other.next_leaf
         self.series, self.attributes, self.groups = other.series, other.attributes, other.groups
         self._named, self.seen = None, other.seen
+
+    def close(self) -> AccountState:
+        """Return the state to store."""
+        self.state.deadline = None if self.deadline == NEVER else self.deadline
+        return self.state
+
+    def write(self) -> StateWrite | None:
+        """Return what to store, or None if the store has it. It counts as written."""
+        return self.log.write(self.close())
 
     @property
     def kept_deadline(self) -> int | None:

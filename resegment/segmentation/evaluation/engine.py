@@ -9,7 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from resegment.schemas.change import Cause, GateChange, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
-from resegment.schemas.logs.state_log import StateWrite, encode_state, open_log
+from resegment.schemas.logs.state_log import encode_state, open_log
 from resegment.schemas.state import AccountState, Membership
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
@@ -90,17 +90,11 @@ class Engine:
 
     def close(self, account: Account) -> AccountState:
         """Return the state to store."""
-        state = account.state
-        state.deadline = None if account.deadline == NEVER else account.deadline
-        return state
+        return account.close()
 
     def encode(self, account: Account) -> bytes:
         """Return the log of the whole state."""
-        return encode_state(self.close(account))
-
-    def write(self, account: Account) -> StateWrite | None:
-        """Return what to store, or None if the store has it. It counts as written."""
-        return account.log.write(self.close(account))
+        return encode_state(account.close())
 
     # Facts and time
 

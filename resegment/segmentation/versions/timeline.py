@@ -12,7 +12,7 @@ from typing import Final
 from resegment.errors import TransientError
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact
-from resegment.schemas.logs.state_log import StateWrite, open_log
+from resegment.schemas.logs.state_log import open_log
 from resegment.schemas.privacy.envelope import is_sealed
 from resegment.schemas.privacy.facts import SEALED
 from resegment.schemas.state import AccountState
@@ -181,10 +181,6 @@ class Timeline:
         """Return the log of the whole state."""
         return self._engine(self._last).encode(account)
 
-    def write(self, account: Account) -> StateWrite | None:
-        """Return what to store, or None if the store has it. It counts as written."""
-        return write_account(account)
-
     def join_folded(self, account: Account, folded: AccountState) -> None:
         """Give an account the facts that were folded in from the log for the newest version, to be used at its switch."""
         account.folded = folded
@@ -331,13 +327,6 @@ class Timeline:
             return [] if decided is UNCHANGED else [decided]
         state.version = era.number
         return [engine.apply_facts(account, facts, era.at, decided_at)] if facts else []
-
-
-def write_account(account: Account) -> StateWrite | None:
-    """Return what to store of an account, or None if the store has it. It counts as written."""
-    state, deadline = account.state, account.deadline
-    state.deadline = None if deadline == NEVER else deadline
-    return account.log.write(state)
 
 
 def fold_into(

@@ -69,7 +69,7 @@ def measure(segments: str, facts: list[Fact]) -> tuple[int, int]:
                 account = kept[fact.account] = engine.load(fact.account, None)
             engine.advance(account, fact.recorded - 1)
             engine.apply_facts(account, [fact], fact.recorded)
-            engine.write(account)
+            account.write()
         del fact, account
         gc.collect()
         taken, _ = tracemalloc.get_traced_memory()

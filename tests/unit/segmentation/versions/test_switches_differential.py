@@ -290,7 +290,7 @@ class Live:
         if self.draw.random() < 0.3:
             self.stored[account.name] = self.timeline.encode(account)
             self.memory.pop(account.name, None)
-        elif (write := self.timeline.write(account)) is not None:
+        elif (write := account.write()) is not None:
             before = self.stored.get(account.name, b"") if write.appends else b""
             self.stored[account.name] = join_logs((before, write.data))
         if self.draw.random() < 0.5:
